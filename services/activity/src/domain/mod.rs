@@ -1,0 +1,20 @@
+//! The rules, pure and synchronous: values in, value or refusal out. Nothing in here knows a database, a clock or a
+//! contract.
+
+pub mod calendar;
+pub mod call;
+pub mod explain;
+pub mod grant;
+pub mod member;
+pub mod policy;
+pub mod programme;
+pub mod refusal;
+pub mod revision;
+pub mod service_record;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The community that everything else belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Community(pub Uuid);

@@ -1,0 +1,41 @@
+//! A programme and its budget: the sum of what is granted never passes what may be granted.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Community;
+
+/// A scheme of one community, with one asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Programme {
+    pub community: Community,
+    pub id: Uuid,
+    pub display_name: String,
+    pub asset: String,
+    pub exponent: i16,
+    pub time_zone: Tz,
+    /// The most it may ever grant; `None`: no limit.
+    pub budget: Option<i64>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A programme's sums at one moment, under its lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Made, less what was taken back.
+    pub granted: i64,
+    /// Waits for budget.
+    pub awaiting: i64,
+}
+
+/// What a programme stands at, for its staff.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    pub granted: i64,
+    pub awaiting: i64,
+    pub grants: i64,
+    pub service_minutes: i64,
+    pub unposted_grants: i64,
+}

@@ -1,0 +1,63 @@
+//! Why a well-formed call is refused. A refusal is stored as the call's answer, so it carries values only.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A refusal by a rule; its `Display` is the English text for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The resource is not there.
+    #[error("{} {id} not found", resource.word())]
+    NotFound { resource: Resource, id: Uuid },
+    /// The chosen id is taken.
+    #[error("{} {id} exists already", resource.word())]
+    Exists { resource: Resource, id: Uuid },
+    /// The chosen number is taken.
+    #[error("number {number:?} is taken by another {}", resource.word())]
+    NumberTaken { resource: Resource, number: String },
+    /// The asset is defined in the community with another exponent.
+    #[error("asset {asset:?} exists with another exponent than {exponent}")]
+    AssetExists { asset: String, exponent: i16 },
+    /// The resource's state does not allow this.
+    #[error("{} {id} is {state}, not {needed}", resource.word())]
+    WrongState {
+        resource: Resource,
+        id: Uuid,
+        state: String,
+        needed: String,
+    },
+    /// The volunteer can't decide on their own record.
+    #[error("the verifier of service record {record} is the volunteer")]
+    SelfVerification { record: Uuid },
+    /// A verified record of the member covers a part of the same time.
+    #[error("service record {record} overlaps the member's verified record {verified}")]
+    ServiceOverlap { record: Uuid, verified: Uuid },
+    /// The arithmetic leaves the range of amounts.
+    #[error("the grant of service record {record} would be out of range")]
+    AmountOutOfRange { record: Uuid },
+}
+
+/// What kind of thing a refusal speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resource {
+    Programme,
+    PolicyRevision,
+    Team,
+    Member,
+    ServiceRecord,
+    Grant,
+}
+
+impl Resource {
+    /// The English word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Programme => "programme",
+            Self::PolicyRevision => "policy revision",
+            Self::Team => "team",
+            Self::Member => "member",
+            Self::ServiceRecord => "service record",
+            Self::Grant => "grant",
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Service records: PENDING → VERIFIED | REJECTED, VERIFIED → REVOKED, each by someone other than the volunteer.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Community,
+    member::Member,
+    refusal::{Refusal, Resource},
+};
+
+/// A member's part in a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Role {
+    Member,
+    Leader,
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum RecordState {
+    Pending,
+    Verified,
+    Rejected,
+    Revoked,
+}
+
+impl RecordState {
+    /// As the contract writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Verified => "VERIFIED",
+            Self::Rejected => "REJECTED",
+            Self::Revoked => "REVOKED",
+        }
+    }
+}
+
+/// That a member served from one instant to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    pub community: Community,
+    pub id: Uuid,
+    pub programme: Uuid,
+    pub member: Uuid,
+    pub role: Role,
+    pub category: String,
+    pub activity: String,
+    /// Included.
+    pub started_at: DateTime<Utc>,
+    /// Not included.
+    pub ended_at: DateTime<Utc>,
+    pub minutes: i64,
+    pub state: RecordState,
+    pub decided_by: Option<String>,
+    pub decided_at: Option<DateTime<Utc>>,
+    pub reason: Option<String>,
+    pub grant: Option<Uuid>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which records a list is of.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordFilter {
+    pub community: Community,
+    pub member: Option<Uuid>,
+    pub state: Option<RecordState>,
+}
+
+/// Who decides on a record, and when.
+#[derive(Debug, Clone)]
+pub struct Verdict<'a> {
+    pub verifier: &'a str,
+    /// Why, for a rejection or a revocation.
+    pub reason: Option<&'a str>,
+    pub at: DateTime<Utc>,
+}
+
+/// The whole minutes of an interval; seconds beyond them are dropped.
+pub fn whole_minutes(started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> i64 {
+    (ended_at - started_at).num_minutes()
+}
+
+impl ServiceRecord {
+    /// Lets a PENDING record count.
+    pub fn verify(self, member: &Member, verdict: &Verdict<'_>) -> Result<Self, Refusal> {
+        self.decide(
+            (RecordState::Pending, RecordState::Verified),
+            member,
+            verdict,
+        )
+    }
+
+    /// Finds a PENDING record wrong.
+    pub fn reject(self, member: &Member, verdict: &Verdict<'_>) -> Result<Self, Refusal> {
+        self.decide(
+            (RecordState::Pending, RecordState::Rejected),
+            member,
+            verdict,
+        )
+    }
+
+    /// Finds a VERIFIED record wrong.
+    pub fn revoke(self, member: &Member, verdict: &Verdict<'_>) -> Result<Self, Refusal> {
+        self.decide(
+            (RecordState::Verified, RecordState::Revoked),
+            member,
+            verdict,
+        )
+    }
+
+    fn decide(
+        self,
+        (from, to): (RecordState, RecordState),
+        member: &Member,
+        verdict: &Verdict<'_>,
+    ) -> Result<Self, Refusal> {
+        if self.state != from {
+            return Err(Refusal::WrongState {
+                resource: Resource::ServiceRecord,
+                id: self.id,
+                state: self.state.word().to_owned(),
+                needed: from.word().to_owned(),
+            });
+        }
+        if is_member(verdict.verifier, member) {
+            return Err(Refusal::SelfVerification { record: self.id });
+        }
+        Ok(Self {
+            state: to,
+            decided_by: Some(verdict.verifier.to_owned()),
+            decided_at: Some(verdict.at),
+            reason: verdict.reason.map(str::to_owned),
+            ..self
+        })
+    }
+}
+
+/// Whether a verifier's text means this member: by number, by UUID in any spelling, or by resource name.
+fn is_member(verifier: &str, member: &Member) -> bool {
+    let verifier = verifier.trim().to_lowercase();
+    let last = verifier.rsplit('/').next().unwrap_or_default();
+    let number = member.number.trim().to_lowercase();
+    verifier == number || last == number || Uuid::try_parse(last).is_ok_and(|id| id == member.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::member::{Masked, MemberKind};
+
+    fn member() -> Member {
+        Member {
+            community: Community(Uuid::from_u128(1)),
+            id: Uuid::from_u128(0xAB),
+            number: "V000007".to_owned(),
+            kind: MemberKind::Resident,
+            team: None,
+            birth_year: None,
+            masked: Masked {
+                name: "王*".to_owned(),
+                phone: String::new(),
+            },
+            service_minutes: 0,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn record(state: RecordState) -> ServiceRecord {
+        ServiceRecord {
+            community: Community(Uuid::from_u128(1)),
+            id: Uuid::from_u128(2),
+            programme: Uuid::from_u128(3),
+            member: Uuid::from_u128(0xAB),
+            role: Role::Member,
+            category: "patrol".to_owned(),
+            activity: "night round".to_owned(),
+            started_at: DateTime::UNIX_EPOCH,
+            ended_at: DateTime::UNIX_EPOCH,
+            minutes: 0,
+            state,
+            decided_by: None,
+            decided_at: None,
+            reason: None,
+            grant: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn verdict(verifier: &str) -> Verdict<'_> {
+        Verdict {
+            verifier,
+            reason: Some("why"),
+            at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn each_state_allows_its_own_decisions() {
+        use RecordState::{Pending, Rejected, Revoked, Verified};
+        type Decide = fn(ServiceRecord, &Member, &Verdict<'_>) -> Result<ServiceRecord, Refusal>;
+        let decisions: [(Decide, RecordState, RecordState); 3] = [
+            (ServiceRecord::verify, Pending, Verified),
+            (ServiceRecord::reject, Pending, Rejected),
+            (ServiceRecord::revoke, Verified, Revoked),
+        ];
+        for (decide, allowed, result) in decisions {
+            for state in [Pending, Verified, Rejected, Revoked] {
+                let decided = decide(record(state), &member(), &verdict("STAFF01"));
+                if state == allowed {
+                    assert_eq!(decided.unwrap().state, result);
+                } else {
+                    assert!(
+                        matches!(decided, Err(Refusal::WrongState { .. })),
+                        "{state:?} to {result:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_volunteer_is_recognised_in_every_spelling() {
+        let id = member().id;
+        let own = [
+            "V000007".to_owned(),
+            " v000007 ".to_owned(),
+            id.to_string(),
+            id.to_string().to_uppercase(),
+            id.simple().to_string(),
+            format!("communities/{}/members/{id}", Uuid::from_u128(1)),
+            format!("members/{id}"),
+        ];
+        for verifier in own {
+            let refused = record(RecordState::Pending).verify(&member(), &verdict(&verifier));
+            assert!(
+                matches!(refused, Err(Refusal::SelfVerification { .. })),
+                "{verifier:?}"
+            );
+        }
+        for verifier in ["V000008", "V00000", "STAFF01", "王*"] {
+            assert!(
+                record(RecordState::Pending)
+                    .verify(&member(), &verdict(verifier))
+                    .is_ok()
+            );
+        }
+    }
+
+    #[test]
+    fn minutes_are_whole_and_rounded_down() {
+        let start = DateTime::from_timestamp(30, 0).unwrap();
+        for (seconds, micros, minutes) in [
+            (59, 999_999, 0),
+            (60, 0, 1),
+            (119, 999_999, 1),
+            (86_400, 0, 1440),
+        ] {
+            let end = start
+                + chrono::TimeDelta::seconds(seconds)
+                + chrono::TimeDelta::microseconds(micros);
+            assert_eq!(whole_minutes(start, end), minutes);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Grants: decided with a verification, taken back with a revocation, looked at and explained.
+
+use chrono::{DateTime, Months, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    Activity, Error, Page,
+    domain::{
+        Community,
+        calendar::{local_date, month_start},
+        explain::Explained,
+        grant::{self, Basis, Grant, GrantFilter, GrantState},
+        policy::{Deed, OutOfRange, Source},
+        programme::Totals,
+        refusal::{Refusal, Resource},
+        revision::RevisionKey,
+        service_record::ServiceRecord,
+    },
+    store::{
+        self,
+        grant::Move,
+        outbox::{Kind, NewRow},
+    },
+};
+
+impl Activity {
+    /// Decides what a verified record earns and returns the grant's id. The member is locked already; the programme's lock
+    /// makes its grants come one after another, each seeing what the ones before left of caps and budget.
+    pub(crate) async fn decide_grant(
+        &self,
+        tx: &mut PgConnection,
+        record: &ServiceRecord,
+        now: DateTime<Utc>,
+    ) -> Result<Uuid, Error> {
+        let community = record.community;
+        let no_programme = Refusal::NotFound {
+            resource: Resource::Programme,
+            id: record.programme,
+        };
+        let out_of_range = |OutOfRange| Refusal::AmountOutOfRange { record: record.id };
+        let totals = store::programme::lock(&mut *tx, community, record.programme)
+            .await?
+            .ok_or_else(|| no_programme.clone())?;
+        let programme = store::programme::find(&mut *tx, community, record.programme)
+            .await?
+            .ok_or(no_programme)?;
+        let revision = store::policy::find_active(&mut *tx, community, programme.id).await?;
+        let date = local_date(record.started_at, programme.time_zone);
+        let month = month_start(date);
+        let earlier =
+            store::grant::list_counted(&mut *tx, record, month..month + Months::new(1)).await?;
+        let deed = Deed {
+            category: &record.category,
+            role: record.role,
+            minutes: record.minutes,
+            local_date: date,
+        };
+        let basis = Basis {
+            programme: &programme,
+            totals: &totals,
+            policy: revision.as_ref().map(|revision| &revision.policy),
+            earlier: &earlier,
+            now,
+        };
+        let decision = grant::decide(&deed, &basis).map_err(out_of_range)?;
+        let grant = Grant {
+            community,
+            id: self.ids.next(),
+            programme: programme.id,
+            member: record.member,
+            record: record.id,
+            revision: revision.as_ref().map(|revision| revision.id),
+            source: Source::Service,
+            local_date: date,
+            amount: decision.amount,
+            expires_at: decision.expires_at,
+            state: decision.state,
+            counted: if decision.state == GrantState::Pending {
+                decision.amount
+            } else {
+                0
+            },
+            entry_sequence: None,
+            revoked_amount: 0,
+            created_at: now,
+        };
+        store::grant::insert(&mut *tx, &grant, &decision.arithmetic).await?;
+        store::programme::set_totals(&mut *tx, community, programme.id, &decision.totals).await?;
+        if grant.state == GrantState::Pending {
+            tell_ledger(tx, Kind::Post, &grant, now).await?;
+        }
+        Ok(grant.id)
+    }
+
+    /// Takes back what a revoked record earned: at once when the ledger has never heard of it, else through the ledger.
+    pub(crate) async fn revoke_grant(
+        &self,
+        tx: &mut PgConnection,
+        record: &ServiceRecord,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let community = record.community;
+        let totals = store::programme::lock(&mut *tx, community, record.programme)
+            .await?
+            .ok_or(Refusal::NotFound {
+                resource: Resource::Programme,
+                id: record.programme,
+            })?;
+        // Every verified record has earned a grant, an empty one at least.
+        let id = store::grant::find_of_record(&mut *tx, community, record.id)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
+        store::grant::lock(&mut *tx, community, &[id]).await?;
+        let grant = store::grant::find(&mut *tx, community, id)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
+        let unheard = grant.state == GrantState::Pending
+            && store::outbox::cancel_post(&mut *tx, community, id, now).await?;
+        let Some(step) = grant.revoke(!unheard) else {
+            return Ok(());
+        };
+        store::grant::set_steps(
+            &mut *tx,
+            community,
+            &[Move {
+                grant: id,
+                step,
+                entry: None,
+            }],
+        )
+        .await?;
+        let totals = Totals {
+            granted: totals.granted - step.granted_less,
+            awaiting: totals.awaiting - step.awaiting_less,
+        };
+        store::programme::set_totals(&mut *tx, community, record.programme, &totals).await?;
+        if step.state == GrantState::Revoking {
+            tell_ledger(tx, Kind::Revoke, &grant, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns a grant.
+    pub(crate) async fn get_grant(&self, community: Community, id: Uuid) -> Result<Grant, Error> {
+        let grant = store::grant::find(&self.pool, community, id).await?;
+        grant.ok_or(
+            Refusal::NotFound {
+                resource: Resource::Grant,
+                id,
+            }
+            .into(),
+        )
+    }
+
+    /// Lists a programme's grants by id, or one member's, or those in one state.
+    pub(crate) async fn list_grants(
+        &self,
+        filter: GrantFilter,
+        after: Uuid,
+        size: i64,
+    ) -> Result<Page<Grant, Uuid>, Error> {
+        self.get_programme(filter.community, filter.programme)
+            .await?;
+        let rows =
+            store::grant::list(&self.pool, filter, Page::<Grant, _>::window(after, size)).await?;
+        Ok(Page::cut(rows, size, |grant| grant.id))
+    }
+
+    /// Explains a grant from the arithmetic that was kept with it.
+    pub(crate) async fn explain_grant(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<Explained, Error> {
+        let grant = self.get_grant(community, id).await?;
+        let arithmetic = store::grant::find_arithmetic(&self.pool, community, id)
+            .await?
+            .ok_or(Refusal::NotFound {
+                resource: Resource::Grant,
+                id,
+            })?;
+        let programme = self.get_programme(community, grant.programme).await?;
+        let revision_number = match grant.revision {
+            Some(revision) => {
+                let key = RevisionKey {
+                    community,
+                    programme: programme.id,
+                    revision,
+                };
+                Some(self.get_policy_revision(key).await?.number)
+            }
+            None => None,
+        };
+        Ok(Explained {
+            grant,
+            arithmetic,
+            programme,
+            revision_number,
+        })
+    }
+}
+
+async fn tell_ledger(
+    tx: &mut PgConnection,
+    kind: Kind,
+    grant: &Grant,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let traceparent = runtime::current_traceparent();
+    let row = NewRow {
+        community: grant.community,
+        kind,
+        grant: grant.id,
+        traceparent: traceparent.as_deref(),
+        at: now,
+    };
+    Ok(store::outbox::insert(&mut *tx, &row).await?)
+}

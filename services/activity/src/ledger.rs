@@ -1,0 +1,221 @@
+//! What this service asks of the ledger: a programme's and a member's accounts, postings, reversals. Every request can be
+//! repeated; an unknown outcome is settled by asking again.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use proto::{
+    account_id,
+    ledger::v1::{
+        Account, AccountKind, Asset, CreateAccountRequest, CreateAssetRequest,
+        PostTransfersRequest, ReverseEntryRequest, Transfer, TransferVerdict,
+    },
+};
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::{
+    Activity,
+    domain::{Community, grant::Grant, programme::Programme},
+};
+
+/// How long the relay waits for an answer. It ends well within the lease of what it delivers.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Accounts that are known to be open; accounts are never closed, so it never has to forget.
+#[derive(Clone, Default)]
+pub(crate) struct KnownAccounts(Arc<Mutex<HashSet<Uuid>>>);
+
+impl KnownAccounts {
+    fn contains(&self, account: Uuid) -> bool {
+        self.0
+            .lock()
+            .expect("no holder of this lock panics")
+            .contains(&account)
+    }
+
+    fn insert(&self, account: Uuid) {
+        self.0
+            .lock()
+            .expect("no holder of this lock panics")
+            .insert(account);
+    }
+}
+
+/// Whether the same request may succeed later without anybody doing anything.
+pub(crate) fn is_transient(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::Cancelled
+            | Code::ResourceExhausted
+            | Code::Unknown
+    )
+}
+
+impl Activity {
+    /// Defines a programme's asset and opens its two accounts.
+    pub(crate) async fn open_programme(
+        &self,
+        programme: &Programme,
+        timeout: Duration,
+    ) -> Result<(), Status> {
+        let mut ledger = self.ledger.clone();
+        let parent = format!("communities/{}", programme.community.0);
+        let asset = Asset {
+            code: programme.asset.clone(),
+            exponent: i32::from(programme.exponent),
+            ..Asset::default()
+        };
+        let define = CreateAssetRequest {
+            parent,
+            asset: Some(asset),
+        };
+        ledger
+            .create_asset(runtime::request(define, timeout))
+            .await?;
+        let expired = Account {
+            min_balance: Some(0),
+            ..account(programme, AccountKind::Expired, None)
+        };
+        // Grants leave it and revocations return to it, so it is never above zero, and the budget is its other limit.
+        let issuing = Account {
+            min_balance: programme.budget.map(|budget| -budget),
+            max_balance: Some(0),
+            ..account(programme, AccountKind::Issuing, None)
+        };
+        for (kind, account) in [
+            (AccountKind::Expired, expired),
+            (AccountKind::Issuing, issuing),
+        ] {
+            let open = open_request(programme, account_id(programme.id, kind, None), account);
+            ledger
+                .create_account(runtime::request(open, timeout))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Opens a member's account in a programme, unless it is known to be open.
+    pub(crate) async fn open_member(
+        &self,
+        programme: &Programme,
+        member: Uuid,
+    ) -> Result<(), Status> {
+        let id = account_id(programme.id, AccountKind::Member, Some(member));
+        let expired = account_id(programme.id, AccountKind::Expired, None);
+        let account = Account {
+            expiry_account: account_name(programme.community, expired),
+            min_balance: Some(0),
+            ..account(programme, AccountKind::Member, Some(member))
+        };
+        let request = runtime::request(open_request(programme, id, account), PATIENCE);
+        self.ledger.clone().create_account(request).await?;
+        self.accounts.insert(id);
+        Ok(())
+    }
+
+    /// Whether a grant's account is known to be open.
+    pub(crate) fn has_account(&self, grant: &Grant) -> bool {
+        self.accounts.contains(account_id(
+            grant.programme,
+            AccountKind::Member,
+            Some(grant.member),
+        ))
+    }
+
+    /// Posts grants, each under its own id, and returns their verdicts in order.
+    pub(crate) async fn post_grants(
+        &self,
+        community: Community,
+        grants: &[&Grant],
+    ) -> Result<Vec<TransferVerdict>, Status> {
+        let transfers = grants.iter().map(|grant| transfer(grant)).collect();
+        let request = PostTransfersRequest {
+            parent: format!("communities/{}", community.0),
+            transfers,
+        };
+        let answer = self
+            .ledger
+            .clone()
+            .post_transfers(runtime::request(request, PATIENCE))
+            .await?;
+        let verdicts = answer.into_inner().verdicts;
+        if verdicts.len() == grants.len() {
+            Ok(verdicts)
+        } else {
+            Err(Status::internal(
+                "the ledger gave another number of verdicts than it got transfers",
+            ))
+        }
+    }
+
+    /// Takes a posted grant back as far as the points are still there, and returns how many were.
+    pub(crate) async fn reverse_grant(&self, grant: &Grant, entry: i64) -> Result<i64, Status> {
+        let request = ReverseEntryRequest {
+            name: format!("communities/{}/entries/{entry}", grant.community.0),
+            request_id: Uuid::new_v5(&grant.id, b"revoke").to_string(),
+            amount: grant.amount,
+            allow_partial: true,
+            description: format!("revoked service {}", grant.record),
+        };
+        let answer = self
+            .ledger
+            .clone()
+            .reverse_entry(runtime::request(request, PATIENCE))
+            .await;
+        match answer {
+            Ok(reversal) => Ok(reversal.into_inner().amount),
+            Err(refused)
+                if runtime::reason_of(&refused).as_deref() == Some("INSUFFICIENT_POINTS") =>
+            {
+                Ok(0)
+            }
+            Err(status) => Err(status),
+        }
+    }
+}
+
+fn transfer(grant: &Grant) -> Transfer {
+    let issuing = account_id(grant.programme, AccountKind::Issuing, None);
+    let member = account_id(grant.programme, AccountKind::Member, Some(grant.member));
+    Transfer {
+        request_id: grant.id.to_string(),
+        debit_account: account_name(grant.community, issuing),
+        credit_account: account_name(grant.community, member),
+        amount: grant.amount,
+        expire_time: grant.expires_at.map(runtime::timestamp),
+        linked: false,
+        description: format!("service {}", grant.record),
+    }
+}
+
+fn account(programme: &Programme, kind: AccountKind, owner: Option<Uuid>) -> Account {
+    Account {
+        programme: format!(
+            "communities/{}/programmes/{}",
+            programme.community.0, programme.id
+        ),
+        asset: programme.asset.clone(),
+        kind: kind.into(),
+        owner: owner.map(|owner| owner.to_string()).unwrap_or_default(),
+        ..Account::default()
+    }
+}
+
+fn open_request(programme: &Programme, id: Uuid, account: Account) -> CreateAccountRequest {
+    CreateAccountRequest {
+        parent: format!("communities/{}", programme.community.0),
+        account_id: id.to_string(),
+        account: Some(account),
+    }
+}
+
+fn account_name(community: Community, account: Uuid) -> String {
+    format!("communities/{}/accounts/{account}", community.0)
+}

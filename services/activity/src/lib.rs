@@ -1,0 +1,119 @@
+//! Activity: who takes part, what they did, and what it earned.
+//!
+//! Promises:
+//! - Hours and points are two books. Verified minutes are entered here and never spent; points are granted here and
+//!   spent in the ledger.
+//! - A grant is decided once, in the transaction that verifies its record, under locks on the member and the programme:
+//!   never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone.
+//! - A grant that was decided reaches the ledger, once, however often either side is down. Verification waits for nobody.
+//! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
+//! - Names and phone numbers leave only masked; no log line, error or outbox row has any.
+//!
+//! It keeps no balances and knows no prices: what a member has is the ledger's to say.
+//!
+//! Find a feature by the method of [`Activity`] that is named like its RPC. What it calls is `domain::` (a rule) or
+//! `store::` (a statement); `relay` tells the ledger.
+
+mod answer;
+mod domain;
+mod grant;
+mod ledger;
+mod member;
+mod policy;
+mod programme;
+mod relay;
+mod rpc;
+mod service_record;
+mod store;
+mod team;
+#[cfg(test)]
+mod tests;
+
+use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
+use runtime::{Clock, Ids, Nudge, Traced};
+use sqlx::PgPool;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+use domain::refusal::Refusal;
+use store::Window;
+
+/// The database role the service works under.
+pub const ROLE: &str = "linli_activity";
+
+/// The activity service; clones share everything.
+#[derive(Clone)]
+pub struct Activity {
+    pool: PgPool,
+    clock: Clock,
+    ids: Ids,
+    ledger: LedgerServiceClient<Traced>,
+    /// Members' ledger accounts that are known to be open.
+    accounts: ledger::KnownAccounts,
+    /// Wakes the relay after a commit.
+    relay: Nudge,
+}
+
+impl Activity {
+    /// Makes the service. `pool` works under [`ROLE`]; `ledger` may be unreachable for any time.
+    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Channel) -> Self {
+        Self {
+            pool,
+            clock,
+            ids,
+            ledger: LedgerServiceClient::new(runtime::traced(ledger)),
+            accounts: ledger::KnownAccounts::default(),
+            relay: Nudge::default(),
+        }
+    }
+
+    /// Starts the loop that tells the ledger what was decided. It ends with `stop`.
+    pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        relay::spawn(self.clone(), tasks, stop.clone());
+    }
+}
+
+/// Why a use case has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A rule says no. For a mutating call this is its answer for ever.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The request id belongs to another call.
+    #[error("request_id {0} was used before with other content")]
+    RequestIdReused(Uuid),
+    /// The database failed.
+    #[error("activity store: {0}")]
+    Store(#[from] sqlx::Error),
+    /// The ledger failed, or did not answer.
+    #[error("ledger: {0}")]
+    Ledger(Box<tonic::Status>),
+}
+
+/// A part of a list.
+#[derive(Debug)]
+pub(crate) struct Page<T, C> {
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins: after this one. `None` at the end.
+    pub(crate) next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// Asks for one more than a page holds, to see whether another follows.
+    fn window(after: C, size: i64) -> Window<C> {
+        Window {
+            after,
+            limit: size + 1,
+        }
+    }
+
+    /// Cuts what a window gave to the page's size.
+    fn cut(mut items: Vec<T>, size: i64, cursor: impl Fn(&T) -> C) -> Self {
+        let size = usize::try_from(size).expect("a page size is from 1 to 1000");
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}

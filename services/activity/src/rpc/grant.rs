@@ -1,0 +1,147 @@
+//! Grants and their explanations.
+
+use proto::activity::v1 as pb;
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use super::{
+    Place, fields, member, optional_enumeration, optional_neighbour, policy, programme, resource,
+    service_record,
+};
+use crate::{
+    Activity,
+    domain::{
+        Community,
+        explain::Explained,
+        grant::{Grant, GrantFilter, GrantState},
+        policy::CapStep,
+    },
+};
+
+pub(super) async fn get(
+    activity: &Activity,
+    request: Request<pb::GetGrantRequest>,
+) -> Result<pb::Grant, Status> {
+    let mut fields = fields();
+    let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "grants");
+    fields.finish()?;
+    Ok(encode(&activity.get_grant(community, id).await?))
+}
+
+pub(super) async fn list(
+    activity: &Activity,
+    request: Request<pb::ListGrantsRequest>,
+) -> Result<pb::ListGrantsResponse, Status> {
+    let request = request.into_inner();
+    let mut fields = fields();
+    let (community, programme) = resource(&mut fields, "parent", &request.parent, "programmes");
+    let member = optional_neighbour(
+        &mut fields,
+        "member",
+        &request.member,
+        (community, "members"),
+    );
+    let state = match optional_enumeration(&mut fields, "state", request.state) {
+        Some(pb::GrantState::Empty) => Some(GrantState::Empty),
+        Some(pb::GrantState::AwaitingBudget) => Some(GrantState::AwaitingBudget),
+        Some(pb::GrantState::Pending) => Some(GrantState::Pending),
+        Some(pb::GrantState::Posted) => Some(GrantState::Posted),
+        Some(pb::GrantState::Revoking) => Some(GrantState::Revoking),
+        Some(pb::GrantState::Revoked) => Some(GrantState::Revoked),
+        Some(pb::GrantState::Unspecified) | None => None,
+    };
+    let query = format!(
+        "ListGrants {} {} {}",
+        request.parent, request.member, request.state
+    );
+    let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
+    fields.finish()?;
+    let filter = GrantFilter {
+        community,
+        programme,
+        member,
+        state,
+    };
+    let after = place.after.unwrap_or(Uuid::nil());
+    let page = activity.list_grants(filter, after, place.size).await?;
+    Ok(pb::ListGrantsResponse {
+        next_page_token: place.next_page_token(&page),
+        grants: page.items.iter().map(encode).collect(),
+    })
+}
+
+pub(super) async fn explain(
+    activity: &Activity,
+    request: Request<pb::ExplainGrantRequest>,
+) -> Result<pb::GrantExplanation, Status> {
+    let mut fields = fields();
+    let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "grants");
+    fields.finish()?;
+    let explained = activity.explain_grant(community, id).await?;
+    Ok(encode_explanation(&explained))
+}
+
+fn encode_explanation(explained: &Explained) -> pb::GrantExplanation {
+    let arithmetic = &explained.arithmetic;
+    pb::GrantExplanation {
+        grant: Some(encode(&explained.grant)),
+        rule_index: arithmetic.rule.as_ref().map(|(index, _)| *index),
+        rule: arithmetic
+            .rule
+            .as_ref()
+            .map(|(_, rule)| policy::encode_rule(rule)),
+        minutes: arithmetic.minutes,
+        multipliers: arithmetic
+            .multipliers
+            .iter()
+            .map(policy::encode_multiplier)
+            .collect(),
+        desired: arithmetic.desired,
+        caps: arithmetic.caps.iter().map(encode_step).collect(),
+        capped: arithmetic.capped,
+        budget_left: arithmetic.budget_left,
+        text_zh: explained.text_zh(),
+        text_en: explained.text_en(),
+    }
+}
+
+fn encode_step(step: &CapStep) -> pb::CapStep {
+    pb::CapStep {
+        cap: Some(policy::encode_cap(&step.cap)),
+        period_start: step.period_start.to_string(),
+        used: step.used,
+        before: step.before,
+        after: step.after,
+    }
+}
+
+fn encode(grant: &Grant) -> pb::Grant {
+    let community = grant.community;
+    let state = match grant.state {
+        GrantState::Empty => pb::GrantState::Empty,
+        GrantState::AwaitingBudget => pb::GrantState::AwaitingBudget,
+        GrantState::Pending => pb::GrantState::Pending,
+        GrantState::Posted => pb::GrantState::Posted,
+        GrantState::Revoking => pb::GrantState::Revoking,
+        GrantState::Revoked => pb::GrantState::Revoked,
+    };
+    let revision = |id| policy::name(community, grant.programme, id);
+    let entry = |sequence| format!("communities/{}/entries/{sequence}", community.0);
+    pb::Grant {
+        name: name(community, grant.id),
+        programme: programme::name(community, grant.programme),
+        member: member::name(community, grant.member),
+        service_record: service_record::name(community, grant.record),
+        policy_revision: grant.revision.map(revision).unwrap_or_default(),
+        amount: grant.amount,
+        expire_time: grant.expires_at.map(runtime::timestamp),
+        state: state.into(),
+        entry: grant.entry_sequence.map(entry).unwrap_or_default(),
+        revoked_amount: grant.revoked_amount,
+        create_time: Some(runtime::timestamp(grant.created_at)),
+    }
+}
+
+pub(super) fn name(community: Community, id: Uuid) -> String {
+    format!("communities/{}/grants/{id}", community.0)
+}

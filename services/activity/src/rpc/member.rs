@@ -1,0 +1,209 @@
+//! Members and their hours books. A name or a phone number is read here and never written.
+
+use chrono::Datelike;
+use proto::activity::v1 as pb;
+use runtime::Fields;
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use super::{
+    Place, call, chosen_id, community, fields, optional_neighbour, required, resource,
+    service_record, team,
+};
+use crate::{
+    Activity,
+    domain::{
+        Community,
+        member::{HourEntry, Member, MemberKind, Person},
+    },
+    member::NewMember,
+};
+
+pub(super) async fn create(
+    activity: &Activity,
+    request: Request<pb::CreateMemberRequest>,
+) -> Result<pb::Member, Status> {
+    let request = request.into_inner();
+    let mut fields = fields();
+    let community = community(&mut fields, "parent", &request.parent);
+    let request_id = fields.request_id(&request.request_id);
+    let call = call(community, request_id, "CreateMember", &request);
+    let id = chosen_id(&mut fields, "member_id", &request.member_id);
+    let member = required(&mut fields, "member", request.member);
+    let number = read_number(&mut fields, "member.number", &member.number);
+    let kind = read_kind(&mut fields, member.kind);
+    let team = optional_neighbour(
+        &mut fields,
+        "member.team",
+        &member.team,
+        (community, "teams"),
+    );
+    let birth_year = read_birth_year(&mut fields, member.birth_year, activity.clock.now().year());
+    let person = Person {
+        name: fields.text("member.display_name", &member.display_name, 60),
+        phone: read_phone(&mut fields, &member.phone),
+    };
+    fields.finish()?;
+    let Some(kind) = kind else {
+        return Err(runtime::internal());
+    };
+    let new = NewMember {
+        id,
+        number,
+        kind,
+        team,
+        birth_year,
+        person,
+    };
+    Ok(encode(activity.create_member(&call, new).await?))
+}
+
+pub(super) async fn get(
+    activity: &Activity,
+    request: Request<pb::GetMemberRequest>,
+) -> Result<pb::Member, Status> {
+    let mut fields = fields();
+    let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "members");
+    fields.finish()?;
+    Ok(encode(activity.get_member(community, id).await?))
+}
+
+pub(super) async fn list(
+    activity: &Activity,
+    request: Request<pb::ListMembersRequest>,
+) -> Result<pb::ListMembersResponse, Status> {
+    let request = request.into_inner();
+    let mut fields = fields();
+    let community = community(&mut fields, "parent", &request.parent);
+    let number = fields.optional_text("number", &request.number, 32);
+    let query = format!("ListMembers {} {number}", request.parent);
+    let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
+    fields.finish()?;
+    let number = (!number.is_empty()).then_some(number.as_str());
+    let after = place.after.unwrap_or(Uuid::nil());
+    let page = activity
+        .list_members(community, number, after, place.size)
+        .await?;
+    Ok(pb::ListMembersResponse {
+        next_page_token: place.next_page_token(&page),
+        members: page.items.into_iter().map(encode).collect(),
+    })
+}
+
+pub(super) async fn list_hours(
+    activity: &Activity,
+    request: Request<pb::ListHourEntriesRequest>,
+) -> Result<pb::ListHourEntriesResponse, Status> {
+    let request = request.into_inner();
+    let mut fields = fields();
+    let (community, member) = resource(&mut fields, "parent", &request.parent, "members");
+    let query = format!("ListHourEntries {}", request.parent);
+    let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
+    fields.finish()?;
+    let page = activity
+        .list_hour_entries(community, member, place.after.unwrap_or(0), place.size)
+        .await?;
+    Ok(pb::ListHourEntriesResponse {
+        next_page_token: place.next_page_token(&page),
+        hour_entries: page
+            .items
+            .into_iter()
+            .map(|entry| encode_hours(community, &entry))
+            .collect(),
+    })
+}
+
+fn read_number(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
+    let number = fields.optional_text(field, value, 32);
+    let mut characters = number.bytes().rev();
+    let last = characters
+        .next()
+        .is_some_and(|byte| byte.is_ascii_digit() || byte.eq_ignore_ascii_case(&b'x'));
+    let is_identity_card =
+        number.len() == 18 && last && characters.all(|byte| byte.is_ascii_digit());
+    fields.check(
+        field,
+        !is_identity_card,
+        "looks like an identity-card number",
+    );
+    (!number.is_empty()).then_some(number)
+}
+
+fn read_kind(fields: &mut Fields, value: i32) -> Option<MemberKind> {
+    match fields.enumeration("member.kind", value)? {
+        pb::MemberKind::Resident => Some(MemberKind::Resident),
+        pb::MemberKind::Courier => Some(MemberKind::Courier),
+        pb::MemberKind::Rider => Some(MemberKind::Rider),
+        pb::MemberKind::Driver => Some(MemberKind::Driver),
+        pb::MemberKind::Staff => Some(MemberKind::Staff),
+        pb::MemberKind::Unspecified => None,
+    }
+}
+
+fn read_birth_year(fields: &mut Fields, value: i32, this_year: i32) -> Option<i16> {
+    if value == 0 {
+        return None;
+    }
+    fields.range(
+        "member.birth_year",
+        i64::from(value),
+        1900,
+        i64::from(this_year),
+    );
+    i16::try_from(value).ok()
+}
+
+/// The value itself is not repeated in the violation: errors are logged by clients.
+fn read_phone(fields: &mut Fields, value: &str) -> String {
+    let phone = value.trim();
+    let digits = phone.bytes().filter(u8::is_ascii_digit).count();
+    let plain = phone
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+- ".contains(&byte));
+    let is_phone = plain && digits >= 5 && phone.len() <= 20;
+    fields.check(
+        "member.phone",
+        phone.is_empty() || is_phone,
+        "5 to 20 digits, \"+\", \"-\" and spaces",
+    );
+    phone.to_owned()
+}
+
+fn encode(member: Member) -> pb::Member {
+    let kind = match member.kind {
+        MemberKind::Resident => pb::MemberKind::Resident,
+        MemberKind::Courier => pb::MemberKind::Courier,
+        MemberKind::Rider => pb::MemberKind::Rider,
+        MemberKind::Driver => pb::MemberKind::Driver,
+        MemberKind::Staff => pb::MemberKind::Staff,
+    };
+    pb::Member {
+        name: name(member.community, member.id),
+        number: member.number,
+        kind: kind.into(),
+        team: member
+            .team
+            .map(|id| team::name(member.community, id))
+            .unwrap_or_default(),
+        birth_year: member.birth_year.map_or(0, i32::from),
+        display_name: String::new(),
+        phone: String::new(),
+        masked_name: member.masked.name,
+        masked_phone: member.masked.phone,
+        service_minutes: member.service_minutes,
+        create_time: Some(runtime::timestamp(member.created_at)),
+    }
+}
+
+fn encode_hours(community: Community, entry: &HourEntry) -> pb::HourEntry {
+    pb::HourEntry {
+        service_record: service_record::name(community, entry.record),
+        minutes: entry.minutes,
+        balance_minutes: entry.balance_minutes,
+        create_time: Some(runtime::timestamp(entry.created_at)),
+    }
+}
+
+pub(super) fn name(community: Community, id: Uuid) -> String {
+    format!("communities/{}/members/{id}", community.0)
+}

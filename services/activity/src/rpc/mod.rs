@@ -1,0 +1,196 @@
+//! The contract `linli.activity.v1`: protobuf to domain and back, one file a resource. Every field of a request is read
+//! here, and everything wrong with it is told at once.
+
+mod error;
+mod grant;
+mod member;
+mod policy;
+mod programme;
+mod service_record;
+mod team;
+
+use prost::Message;
+use proto::activity::v1::{
+    self as pb,
+    activity_service_server::{ActivityService, ActivityServiceServer},
+};
+use runtime::{Fields, Server};
+use sha2::{Digest, Sha256};
+use tonic::{Request, Response, Status, service::Routes};
+use uuid::Uuid;
+
+use crate::{
+    Activity, Page,
+    domain::{Community, call::Call},
+};
+use error::DOMAIN;
+
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+impl Activity {
+    /// The gRPC server of the service.
+    pub fn server(&self) -> Server {
+        let service = ActivityServiceServer::new(Service(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Server::new(
+            "linli.activity.v1.ActivityService",
+            Routes::new(service),
+            pb::DESCRIPTOR,
+        )
+    }
+}
+
+pub(crate) struct Service(pub(crate) Activity);
+
+/// An RPC by the file and the function that reads its request.
+macro_rules! rpcs {
+    ($($name:ident($request:ident) -> $answer:ident: $($reader:ident)::+;)+) => {
+        #[tonic::async_trait]
+        impl ActivityService for Service {
+            $(
+                async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$answer>, Status> {
+                    $($reader)::+(&self.0, request).await.map(Response::new)
+                }
+            )+
+        }
+    };
+}
+
+rpcs! {
+    create_programme(CreateProgrammeRequest) -> Programme: programme::create;
+    get_programme(GetProgrammeRequest) -> Programme: programme::get;
+    list_programmes(ListProgrammesRequest) -> ListProgrammesResponse: programme::list;
+    get_programme_summary(GetProgrammeSummaryRequest) -> ProgrammeSummary: programme::get_summary;
+    create_policy_revision(CreatePolicyRevisionRequest) -> PolicyRevision: policy::create;
+    activate_policy_revision(ActivatePolicyRevisionRequest) -> PolicyRevision: policy::activate;
+    discard_policy_revision(DiscardPolicyRevisionRequest) -> PolicyRevision: policy::discard;
+    get_policy_revision(GetPolicyRevisionRequest) -> PolicyRevision: policy::get;
+    list_policy_revisions(ListPolicyRevisionsRequest) -> ListPolicyRevisionsResponse: policy::list;
+    create_team(CreateTeamRequest) -> Team: team::create;
+    list_teams(ListTeamsRequest) -> ListTeamsResponse: team::list;
+    create_member(CreateMemberRequest) -> Member: member::create;
+    get_member(GetMemberRequest) -> Member: member::get;
+    list_members(ListMembersRequest) -> ListMembersResponse: member::list;
+    list_hour_entries(ListHourEntriesRequest) -> ListHourEntriesResponse: member::list_hours;
+    create_service_record(CreateServiceRecordRequest) -> ServiceRecord: service_record::create;
+    verify_service_record(VerifyServiceRecordRequest) -> ServiceRecord: service_record::verify;
+    reject_service_record(RejectServiceRecordRequest) -> ServiceRecord: service_record::reject;
+    revoke_service_record(RevokeServiceRecordRequest) -> ServiceRecord: service_record::revoke;
+    get_service_record(GetServiceRecordRequest) -> ServiceRecord: service_record::get;
+    list_service_records(ListServiceRecordsRequest) -> ListServiceRecordsResponse: service_record::list;
+    get_grant(GetGrantRequest) -> Grant: grant::get;
+    list_grants(ListGrantsRequest) -> ListGrantsResponse: grant::list;
+    explain_grant(ExplainGrantRequest) -> GrantExplanation: grant::explain;
+}
+
+/// What makes a mutating call the same call again: its id, its method and everything it says.
+fn call(
+    community: Community,
+    request_id: Uuid,
+    method: &'static str,
+    message: &impl Message,
+) -> Call {
+    Call {
+        community,
+        request_id,
+        method,
+        fingerprint: Sha256::digest(message.encode_to_vec()).into(),
+    }
+}
+
+/// Reads `communities/{community}`.
+fn community(fields: &mut Fields, field: &str, value: &str) -> Community {
+    let [community] = fields.name(field, value, ["communities"]);
+    Community(community)
+}
+
+/// Reads `communities/{community}/{kind}/{id}`.
+fn resource(
+    fields: &mut Fields,
+    field: &str,
+    value: &str,
+    kind: &'static str,
+) -> (Community, Uuid) {
+    let [community, id] = fields.name(field, value, ["communities", kind]);
+    (Community(community), id)
+}
+
+/// Reads the name of another resource of the same community.
+fn neighbour(
+    fields: &mut Fields,
+    field: &str,
+    value: &str,
+    place: (Community, &'static str),
+) -> Uuid {
+    let (community, kind) = place;
+    let (of, id) = resource(fields, field, value, kind);
+    let elsewhere = of != community && !of.0.is_nil() && !community.0.is_nil();
+    fields.check(field, !elsewhere, "belongs to another community");
+    id
+}
+
+/// Reads the name of another resource of the same community, if there is one.
+fn optional_neighbour(
+    fields: &mut Fields,
+    field: &str,
+    value: &str,
+    place: (Community, &'static str),
+) -> Option<Uuid> {
+    (!value.is_empty()).then(|| neighbour(fields, field, value, place))
+}
+
+/// Reads an id that the caller may choose.
+fn chosen_id(fields: &mut Fields, field: &str, value: &str) -> Option<Uuid> {
+    let chosen = fields.optional_uuid(field, value);
+    let all_zeros = value == Uuid::nil().to_string();
+    fields.check(field, !all_zeros, "must not be all zeros");
+    chosen
+}
+
+/// Reads an enum that may be left unspecified.
+fn optional_enumeration<E: TryFrom<i32>>(
+    fields: &mut Fields,
+    field: &str,
+    value: i32,
+) -> Option<E> {
+    if value == 0 {
+        None
+    } else {
+        fields.enumeration(field, value)
+    }
+}
+
+/// A list call's place: how many from where on.
+struct Place<C> {
+    query: String,
+    size: i64,
+    after: Option<C>,
+}
+
+impl<C: serde::de::DeserializeOwned + serde::Serialize> Place<C> {
+    /// Reads `page_size` and `page_token`. `query` names the method and every other field.
+    fn read(fields: &mut Fields, query: String, page: (i32, &str)) -> Self {
+        let (size, token) = page;
+        let size = fields.page_size(size);
+        let after = runtime::decode_page_token(fields, &query, token);
+        Self { query, size, after }
+    }
+
+    /// The token of the page after this one.
+    fn next_page_token<T>(&self, page: &Page<T, C>) -> String {
+        page.next
+            .as_ref()
+            .map(|cursor| runtime::encode_page_token(&self.query, cursor))
+            .unwrap_or_default()
+    }
+}
+
+fn fields() -> Fields {
+    Fields::new(DOMAIN)
+}
+
+/// The message field of a request that must be there.
+fn required<M: Default>(fields: &mut Fields, field: &str, message: Option<M>) -> M {
+    fields.check(field, message.is_some(), "required");
+    message.unwrap_or_default()
+}

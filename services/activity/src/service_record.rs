@@ -1,0 +1,290 @@
+//! Service records: record one, decide on it, look at it. Verifying enters the hours and decides the grant at once;
+//! revoking takes both back.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    Activity, Error, Page,
+    answer::Turn,
+    domain::{
+        Community,
+        call::Call,
+        member::Member,
+        refusal::{Refusal, Resource},
+        service_record::{RecordFilter, RecordState, Role, ServiceRecord, Verdict, whole_minutes},
+    },
+    store::{self, member::NewHours},
+};
+
+/// A service to record.
+#[derive(Debug, Clone)]
+pub(crate) struct NewServiceRecord {
+    pub(crate) id: Option<Uuid>,
+    pub(crate) programme: Uuid,
+    pub(crate) member: Uuid,
+    pub(crate) role: Role,
+    pub(crate) category: String,
+    pub(crate) activity: String,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) ended_at: DateTime<Utc>,
+}
+
+/// Who decides on which record.
+#[derive(Debug, Clone)]
+pub(crate) struct Decide {
+    pub(crate) record: Uuid,
+    pub(crate) verifier: String,
+    /// Why it is rejected or revoked; unused for a verification.
+    pub(crate) reason: Option<String>,
+}
+
+impl Activity {
+    /// Records that a member served. PENDING until someone else verifies it.
+    pub(crate) async fn create_service_record(
+        &self,
+        call: &Call,
+        new: NewServiceRecord,
+    ) -> Result<ServiceRecord, Error> {
+        let mut tx = match self.turn(call).await? {
+            Turn::First(tx) => tx,
+            Turn::Again(answer) => return Ok(answer),
+        };
+        let outcome = self.record(&mut tx, call.community, new).await;
+        self.conclude(tx, call, outcome).await
+    }
+
+    async fn record(
+        &self,
+        tx: &mut PgConnection,
+        community: Community,
+        new: NewServiceRecord,
+    ) -> Result<ServiceRecord, Error> {
+        let not_found = |resource, id| Refusal::NotFound { resource, id };
+        store::programme::find(&mut *tx, community, new.programme)
+            .await?
+            .ok_or(not_found(Resource::Programme, new.programme))?;
+        store::member::find(&mut *tx, community, new.member)
+            .await?
+            .ok_or(not_found(Resource::Member, new.member))?;
+        let record = ServiceRecord {
+            community,
+            id: new.id.unwrap_or_else(|| self.ids.next()),
+            programme: new.programme,
+            member: new.member,
+            role: new.role,
+            category: new.category,
+            activity: new.activity,
+            started_at: new.started_at,
+            ended_at: new.ended_at,
+            minutes: whole_minutes(new.started_at, new.ended_at),
+            state: RecordState::Pending,
+            decided_by: None,
+            decided_at: None,
+            reason: None,
+            grant: None,
+            created_at: self.clock.now(),
+        };
+        match store::service_record::insert(&mut *tx, &record).await {
+            Ok(()) => Ok(record),
+            Err(error) if runtime::constraint(&error) == Some("service_record_pk") => {
+                Err(Refusal::Exists {
+                    resource: Resource::ServiceRecord,
+                    id: record.id,
+                }
+                .into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Verifies a PENDING record: the minutes enter the hours book and the grant is decided, all in one transaction.
+    pub(crate) async fn verify_service_record(
+        &self,
+        call: &Call,
+        decide: Decide,
+    ) -> Result<ServiceRecord, Error> {
+        let mut tx = match self.turn(call).await? {
+            Turn::First(tx) => tx,
+            Turn::Again(answer) => return Ok(answer),
+        };
+        let outcome = self.verify(&mut tx, call.community, decide).await;
+        let record = self.conclude(tx, call, outcome).await?;
+        self.relay.nudge();
+        Ok(record)
+    }
+
+    async fn verify(
+        &self,
+        tx: &mut PgConnection,
+        community: Community,
+        decide: Decide,
+    ) -> Result<ServiceRecord, Error> {
+        let (record, member) = lock_record(tx, community, decide.record).await?;
+        let verdict = Verdict {
+            verifier: &decide.verifier,
+            reason: None,
+            at: self.clock.now(),
+        };
+        let record = record.verify(&member, &verdict)?;
+        if let Some(verified) = store::service_record::find_overlapping(&mut *tx, &record).await? {
+            return Err(Refusal::ServiceOverlap {
+                record: record.id,
+                verified,
+            }
+            .into());
+        }
+        store::service_record::set_decision(&mut *tx, &record).await?;
+        enter_hours(tx, &record, &member, record.minutes).await?;
+        let grant = self.decide_grant(tx, &record, verdict.at).await?;
+        Ok(ServiceRecord {
+            grant: Some(grant),
+            ..record
+        })
+    }
+
+    /// Rejects a PENDING record.
+    pub(crate) async fn reject_service_record(
+        &self,
+        call: &Call,
+        decide: Decide,
+    ) -> Result<ServiceRecord, Error> {
+        let mut tx = match self.turn(call).await? {
+            Turn::First(tx) => tx,
+            Turn::Again(answer) => return Ok(answer),
+        };
+        let outcome = self.reject(&mut tx, call.community, decide).await;
+        self.conclude(tx, call, outcome).await
+    }
+
+    async fn reject(
+        &self,
+        tx: &mut PgConnection,
+        community: Community,
+        decide: Decide,
+    ) -> Result<ServiceRecord, Error> {
+        let (record, member) = lock_record(tx, community, decide.record).await?;
+        let record = record.reject(&member, &self.verdict(&decide))?;
+        store::service_record::set_decision(&mut *tx, &record).await?;
+        Ok(record)
+    }
+
+    /// Revokes a VERIFIED record: its minutes leave the hours book, its grant is taken back.
+    pub(crate) async fn revoke_service_record(
+        &self,
+        call: &Call,
+        decide: Decide,
+    ) -> Result<ServiceRecord, Error> {
+        let mut tx = match self.turn(call).await? {
+            Turn::First(tx) => tx,
+            Turn::Again(answer) => return Ok(answer),
+        };
+        let outcome = self.revoke(&mut tx, call.community, decide).await;
+        let record = self.conclude(tx, call, outcome).await?;
+        self.relay.nudge();
+        Ok(record)
+    }
+
+    async fn revoke(
+        &self,
+        tx: &mut PgConnection,
+        community: Community,
+        decide: Decide,
+    ) -> Result<ServiceRecord, Error> {
+        let (record, member) = lock_record(tx, community, decide.record).await?;
+        let verdict = self.verdict(&decide);
+        let record = record.revoke(&member, &verdict)?;
+        store::service_record::set_decision(&mut *tx, &record).await?;
+        enter_hours(tx, &record, &member, -record.minutes).await?;
+        self.revoke_grant(tx, &record, verdict.at).await?;
+        Ok(record)
+    }
+
+    /// Returns a service record.
+    pub(crate) async fn get_service_record(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<ServiceRecord, Error> {
+        let record = store::service_record::find(&self.pool, community, id).await?;
+        record.ok_or(
+            Refusal::NotFound {
+                resource: Resource::ServiceRecord,
+                id,
+            }
+            .into(),
+        )
+    }
+
+    /// Lists a community's service records by id, or one member's.
+    pub(crate) async fn list_service_records(
+        &self,
+        filter: RecordFilter,
+        after: Uuid,
+        size: i64,
+    ) -> Result<Page<ServiceRecord, Uuid>, Error> {
+        let window = Page::<ServiceRecord, _>::window(after, size);
+        let rows = store::service_record::list(&self.pool, filter, window).await?;
+        Ok(Page::cut(rows, size, |record| record.id))
+    }
+
+    fn verdict<'a>(&self, decide: &'a Decide) -> Verdict<'a> {
+        Verdict {
+            verifier: &decide.verifier,
+            reason: decide.reason.as_deref(),
+            at: self.clock.now(),
+        }
+    }
+}
+
+/// Locks a record and then its member.
+async fn lock_record(
+    tx: &mut PgConnection,
+    community: Community,
+    id: Uuid,
+) -> Result<(ServiceRecord, Member), Error> {
+    let no_record = || Refusal::NotFound {
+        resource: Resource::ServiceRecord,
+        id,
+    };
+    store::service_record::lock(&mut *tx, community, id).await?;
+    let record = store::service_record::find(&mut *tx, community, id)
+        .await?
+        .ok_or_else(no_record)?;
+    store::member::lock(&mut *tx, community, record.member).await?;
+    let member = store::member::find(&mut *tx, community, record.member)
+        .await?
+        .ok_or(Refusal::NotFound {
+            resource: Resource::Member,
+            id: record.member,
+        })?;
+    Ok((record, member))
+}
+
+/// A record of less than a minute leaves the hours book as it is.
+async fn enter_hours(
+    tx: &mut PgConnection,
+    record: &ServiceRecord,
+    member: &Member,
+    minutes: i64,
+) -> Result<(), Error> {
+    if minutes == 0 {
+        return Ok(());
+    }
+    let balance_minutes = member
+        .service_minutes
+        .checked_add(minutes)
+        .ok_or(Refusal::AmountOutOfRange { record: record.id })?;
+    let hours = NewHours {
+        community: record.community,
+        member: record.member,
+        record: record.id,
+        minutes,
+        balance_minutes,
+        at: record
+            .decided_at
+            .expect("hours are entered for decided records"),
+    };
+    Ok(store::member::enter_hours(&mut *tx, &hours).await?)
+}

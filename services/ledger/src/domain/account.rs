@@ -1,0 +1,175 @@
+//! Assets and accounts.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Lots, Refusal};
+
+/// A community; everything in the ledger lives in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommunityId(pub Uuid);
+
+/// An account within its community.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccountId(pub Uuid);
+
+/// A unit of account; amounts are whole numbers of its smallest part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// Unique within the community.
+    pub code: String,
+    /// Decimal places of the unit people speak of, 0 to 9.
+    pub exponent: i16,
+    /// When it was defined.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What an account is for. The numbers are those of the contract and the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum AccountKind {
+    /// Where a programme's points come from.
+    Issuing = 1,
+    /// Where a programme's expired points go.
+    Expired = 2,
+    /// A member's points.
+    Member = 3,
+    /// What a merchant has taken.
+    Merchant = 4,
+}
+
+impl TryFrom<i16> for AccountKind {
+    type Error = i16;
+
+    fn try_from(number: i16) -> Result<Self, i16> {
+        [Self::Issuing, Self::Expired, Self::Member, Self::Merchant]
+            .into_iter()
+            .find(|kind| *kind as i16 == number)
+            .ok_or(number)
+    }
+}
+
+/// The bounds of an account; `None` means no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// The least that balance − held may be.
+    pub min_balance: Option<i64>,
+    /// The most that the balance may be.
+    pub max_balance: Option<i64>,
+}
+
+/// What makes an account the account it is; it never changes, but for the limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountDefinition {
+    /// Chosen by the caller.
+    pub id: AccountId,
+    /// The programme it belongs to.
+    pub programme: Uuid,
+    /// Code of its asset.
+    pub asset: String,
+    /// What it is for.
+    pub kind: AccountKind,
+    /// The member or merchant it belongs to.
+    pub owner: Option<Uuid>,
+    /// Where its expired points go; set means that it keeps lots.
+    pub expiry_account: Option<AccountId>,
+    /// Its bounds.
+    pub limits: AccountLimits,
+}
+
+impl AccountDefinition {
+    /// Whether it defines the same account. Limits may have been set since and do not count.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let limits = other.limits;
+        Self {
+            limits,
+            ..self.clone()
+        } == *other
+    }
+
+    /// Accepts the account that this one's expired points are to go to: of the same asset and programme, itself without lots.
+    pub fn accept_expiry_account(&self, expired: &Self) -> Result<(), Refusal> {
+        if (self.programme, &self.asset) != (expired.programme, &expired.asset) {
+            return Err(Refusal::AssetMismatch {
+                debit: self.asset.clone(),
+                credit: expired.asset.clone(),
+            });
+        }
+        if expired.expiry_account.is_some() {
+            return Err(Refusal::LotsOnBothSides);
+        }
+        Ok(())
+    }
+}
+
+/// An account with what is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What it is.
+    pub definition: AccountDefinition,
+    /// Credits less debits; includes what is held.
+    pub balance: i64,
+    /// Reserved by open holds.
+    pub held: i64,
+    /// Sequence of the last entry that changed it, 0 at first.
+    pub last_sequence: i64,
+    /// How many entries changed it.
+    pub entries: i64,
+    /// Counts every change, limits included.
+    pub revision: i64,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+    /// Empty unless the account keeps lots.
+    pub lots: Lots,
+}
+
+impl Account {
+    /// Its id.
+    pub fn id(&self) -> AccountId {
+        self.definition.id
+    }
+
+    /// Whether its points are kept by the time they expire.
+    pub fn keeps_lots(&self) -> bool {
+        self.definition.expiry_account.is_some()
+    }
+
+    /// What can be taken from it at `now`; expired points can't, whether or not they were swept.
+    pub fn available(&self, now: DateTime<Utc>) -> i64 {
+        let Some(min) = self.definition.limits.min_balance else {
+            return i64::MAX;
+        };
+        self.balance
+            .saturating_sub(self.held)
+            .saturating_sub(self.lots.expired(now))
+            .saturating_sub(min)
+            .max(0)
+    }
+
+    /// What can still be paid into it.
+    pub fn room(&self, now: DateTime<Utc>) -> i64 {
+        let max = self.definition.limits.max_balance.unwrap_or(i64::MAX);
+        max.saturating_sub(self.balance - self.lots.expired(now))
+    }
+
+    /// Sets the limits, unless what is on the account breaks them.
+    pub fn set_limits(&mut self, limits: AccountLimits) -> Result<(), Refusal> {
+        if self.keeps_lots() && limits.min_balance.is_none_or(|min| min < 0) {
+            return Err(Refusal::LotsNeedMinBalance);
+        }
+        let free = self.balance - self.held;
+        if let Some(asked) = limits.min_balance.filter(|min| *min > free) {
+            return Err(Refusal::LimitExceeded { room: free, asked });
+        }
+        if let Some(asked) = limits.max_balance.filter(|max| *max < self.balance) {
+            return Err(Refusal::LimitExceeded {
+                room: self.balance,
+                asked,
+            });
+        }
+        self.definition.limits = limits;
+        self.revision += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! Use cases that write to the journal or read it.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::{
+    Error, Ledger,
+    domain::{
+        Answer, Book, CaptureHold, Command, CommunityId, CreateHold, Entry, Hold, Refusal,
+        ReleaseHold, Request, RequestId, ReverseEntry,
+    },
+    store::{self, EntryQuery, Needs},
+};
+
+/// What came of one request: its entry, or why there is none.
+pub type Outcome = Result<Entry, Refusal>;
+
+impl Ledger {
+    /// Posts transfers, each with an outcome of its own.
+    pub async fn post_transfers(
+        &self,
+        community: CommunityId,
+        requests: Vec<Request>,
+    ) -> Result<Vec<Outcome>, Error> {
+        self.post(community, &requests).await
+    }
+
+    /// Reserves an amount.
+    pub async fn create_hold(
+        &self,
+        community: CommunityId,
+        id: RequestId,
+        hold: CreateHold,
+    ) -> Result<Hold, Error> {
+        let entry = self
+            .post_one(community, id, Command::CreateHold(hold))
+            .await?;
+        self.hold_as_answered(community, entry.sequence, entry.sequence)
+            .await
+    }
+
+    /// Moves what is reserved, or a part of it.
+    pub async fn capture_hold(
+        &self,
+        community: CommunityId,
+        id: RequestId,
+        capture: CaptureHold,
+    ) -> Result<(Hold, Entry), Error> {
+        let entry = self
+            .post_one(community, id, Command::CaptureHold(capture))
+            .await?;
+        let hold = self
+            .hold_as_answered(community, entry.related.unwrap_or_default(), entry.sequence)
+            .await?;
+        Ok((hold, entry))
+    }
+
+    /// Gives back what is still reserved.
+    pub async fn release_hold(
+        &self,
+        community: CommunityId,
+        id: RequestId,
+        release: ReleaseHold,
+    ) -> Result<Hold, Error> {
+        let entry = self
+            .post_one(community, id, Command::ReleaseHold(release))
+            .await?;
+        self.hold_as_answered(community, entry.related.unwrap_or_default(), entry.sequence)
+            .await
+    }
+
+    /// Undoes a transfer or a capture, wholly or in part.
+    pub async fn reverse_entry(
+        &self,
+        community: CommunityId,
+        id: RequestId,
+        reverse: ReverseEntry,
+    ) -> Result<Entry, Error> {
+        self.post_one(community, id, Command::ReverseEntry(reverse))
+            .await
+    }
+
+    /// A hold as it stands.
+    pub async fn hold(&self, community: CommunityId, id: RequestId) -> Result<Hold, Error> {
+        let mut tx = self.snapshot().await?;
+        let hold = store::hold_find(&mut tx, community, id).await?;
+        Ok(hold.ok_or(Refusal::HoldNotFound { hold: id.0 })?)
+    }
+
+    /// One entry.
+    pub async fn entry(&self, community: CommunityId, sequence: i64) -> Result<Entry, Error> {
+        let mut tx = self.snapshot().await?;
+        let entry = store::entry_find(&mut tx, community, sequence).await?;
+        Ok(entry.ok_or(Refusal::EntryNotFound { sequence })?)
+    }
+
+    /// Entries by sequence.
+    pub async fn entries(
+        &self,
+        community: CommunityId,
+        query: EntryQuery,
+    ) -> Result<Vec<Entry>, Error> {
+        let mut tx = self.snapshot().await?;
+        Ok(store::entry_list(&mut tx, community, query).await?)
+    }
+
+    async fn post_one(
+        &self,
+        community: CommunityId,
+        id: RequestId,
+        command: Command,
+    ) -> Result<Entry, Error> {
+        let request = Request {
+            id: Some(id),
+            linked: false,
+            command,
+        };
+        let outcome = self
+            .post(community, &[request])
+            .await?
+            .pop()
+            .expect("one request in, one outcome out");
+        Ok(outcome?)
+    }
+
+    /// Applies requests to the journal, in order: lock, read what they touch, decide, write, commit.
+    pub(crate) async fn post(
+        &self,
+        community: CommunityId,
+        requests: &[Request],
+    ) -> Result<Vec<Outcome>, Error> {
+        let mut tx = self.pool.begin().await?;
+        // The lock is its own statement: what is read after it is what the last writer committed.
+        let head = store::journal_lock(&mut tx, community).await?;
+        let exists = head.is_some();
+        let (now, next_sequence) = match head {
+            Some(head) => (
+                self.clock.now().max(head.last_recorded_at),
+                head.next_sequence,
+            ),
+            None => (self.clock.now(), 1),
+        };
+        let mut book = Book::new(now, next_sequence);
+        let mut entries = Vec::new();
+        if exists {
+            entries = store::load(&mut tx, community, Needs::of(requests), &mut book).await?;
+        }
+        let answers = book.apply(requests);
+        entries.extend(book.changes.entries.iter().cloned());
+        let entries: HashMap<i64, Entry> = entries
+            .into_iter()
+            .map(|entry| (entry.sequence, entry))
+            .collect();
+        if exists {
+            store::write(&mut tx, community, &book).await?;
+        }
+        tx.commit().await?;
+        let outcome = |answer| match answer {
+            Answer::Posted(sequence) => Ok(entries
+                .get(&sequence)
+                .cloned()
+                .expect("a posted entry was read or written")),
+            Answer::Refused(refusal) => Err(refusal),
+        };
+        Ok(answers.into_iter().map(outcome).collect())
+    }
+
+    async fn hold_as_answered(
+        &self,
+        community: CommunityId,
+        hold_sequence: i64,
+        sequence: i64,
+    ) -> Result<Hold, Error> {
+        let mut tx = self.snapshot().await?;
+        let recorded = store::hold_recorded(&mut tx, community, hold_sequence).await?;
+        let not_found = Refusal::HoldNotFound { hold: Uuid::nil() };
+        Ok(recorded.ok_or(not_found)?.as_answered(sequence))
+    }
+
+    /// A transaction in which every statement sees the same state.
+    pub(crate) async fn snapshot(
+        &self,
+    ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
+        Ok(self
+            .pool
+            .begin_with("begin isolation level repeatable read read only")
+            .await?)
+    }
+}

@@ -1,0 +1,230 @@
+//! The contract `linli.ledger.v1` in front of the use cases: reads requests, renders answers, maps errors.
+
+mod parse;
+mod render;
+mod status;
+
+use proto::ledger::v1::{
+    self as pb,
+    ledger_service_server::{LedgerService, LedgerServiceServer},
+};
+use runtime::{Server, encode_page_token};
+use tonic::{Request, Response, Status, service::Routes};
+
+use self::{render::Community, status::status};
+use crate::Ledger;
+
+/// The error domain of the ledger.
+pub const DOMAIN: &str = "ledger.linli";
+const NAME: &str = "linli.ledger.v1.LedgerService";
+/// A batch of 8,190 transfers with long descriptions fits.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+struct Rpc(Ledger);
+
+impl Ledger {
+    /// The gRPC server in front of this ledger.
+    pub fn server(&self) -> Server {
+        let service = LedgerServiceServer::new(Rpc(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Server::new(NAME, Routes::new(service), pb::DESCRIPTOR)
+    }
+}
+
+#[tonic::async_trait]
+impl LedgerService for Rpc {
+    async fn create_asset(&self, request: Request<pb::CreateAssetRequest>) -> Answer<pb::Asset> {
+        let (community, code, exponent) = parse::create_asset(request.into_inner())?;
+        let asset = self
+            .0
+            .create_asset(community, code, exponent)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(Community(community).asset(asset)))
+    }
+
+    async fn create_account(
+        &self,
+        request: Request<pb::CreateAccountRequest>,
+    ) -> Answer<pb::Account> {
+        let (community, definition) = parse::create_account(request.into_inner())?;
+        let account = self
+            .0
+            .create_account(community, definition)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(
+            Community(community).account(account, self.0.now()),
+        ))
+    }
+
+    async fn get_account(&self, request: Request<pb::GetAccountRequest>) -> Answer<pb::Account> {
+        let (community, id) = parse::account_name(&request.into_inner().name)?;
+        let account = self.0.account(community, id).await.map_err(status)?;
+        Ok(Response::new(
+            Community(community).account(account, self.0.now()),
+        ))
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<pb::ListAccountsRequest>,
+    ) -> Answer<pb::ListAccountsResponse> {
+        let (community, query, token_query) = parse::list_accounts(&request.into_inner())?;
+        let accounts = self.0.accounts(community, query).await.map_err(status)?;
+        let full = i64::try_from(accounts.len()).is_ok_and(|count| count == query.limit);
+        let last = accounts
+            .last()
+            .filter(|_| full)
+            .map(|account| account.id().0);
+        let now = self.0.now();
+        let without_lots = |account| pb::Account {
+            lots: vec![],
+            ..Community(community).account(account, now)
+        };
+        Ok(Response::new(pb::ListAccountsResponse {
+            next_page_token: last
+                .map(|id| encode_page_token(&token_query, &id))
+                .unwrap_or_default(),
+            accounts: accounts.into_iter().map(without_lots).collect(),
+        }))
+    }
+
+    async fn update_account_limits(
+        &self,
+        request: Request<pb::UpdateAccountLimitsRequest>,
+    ) -> Answer<pb::Account> {
+        let (community, id, limits, revision) = parse::update_account_limits(request.into_inner())?;
+        let account = self
+            .0
+            .update_account_limits(community, id, limits, revision)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(
+            Community(community).account(account, self.0.now()),
+        ))
+    }
+
+    async fn post_transfers(
+        &self,
+        request: Request<pb::PostTransfersRequest>,
+    ) -> Answer<pb::PostTransfersResponse> {
+        let (community, requests) = parse::post_transfers(request.into_inner())?;
+        let outcomes = self
+            .0
+            .post_transfers(community, requests)
+            .await
+            .map_err(status)?;
+        let verdicts = outcomes
+            .into_iter()
+            .map(|outcome| Community(community).verdict(outcome))
+            .collect();
+        Ok(Response::new(pb::PostTransfersResponse { verdicts }))
+    }
+
+    async fn create_hold(&self, request: Request<pb::CreateHoldRequest>) -> Answer<pb::Hold> {
+        let (community, id, hold) = parse::create_hold(request.into_inner())?;
+        let hold = self
+            .0
+            .create_hold(community, id, hold)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(Community(community).hold(hold)))
+    }
+
+    async fn get_hold(&self, request: Request<pb::GetHoldRequest>) -> Answer<pb::Hold> {
+        let (community, hold) = parse::hold_name(&request.into_inner().name)?;
+        let hold = self.0.hold(community, hold).await.map_err(status)?;
+        Ok(Response::new(Community(community).hold(hold)))
+    }
+
+    async fn capture_hold(
+        &self,
+        request: Request<pb::CaptureHoldRequest>,
+    ) -> Answer<pb::CaptureHoldResponse> {
+        let (community, id, capture) = parse::capture_hold(request.into_inner())?;
+        let (hold, entry) = self
+            .0
+            .capture_hold(community, id, capture)
+            .await
+            .map_err(status)?;
+        let render = Community(community);
+        Ok(Response::new(pb::CaptureHoldResponse {
+            hold: Some(render.hold(hold)),
+            entry: Some(render.entry(entry)),
+        }))
+    }
+
+    async fn release_hold(&self, request: Request<pb::ReleaseHoldRequest>) -> Answer<pb::Hold> {
+        let (community, id, release) = parse::release_hold(&request.into_inner())?;
+        let hold = self
+            .0
+            .release_hold(community, id, release)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(Community(community).hold(hold)))
+    }
+
+    async fn reverse_entry(&self, request: Request<pb::ReverseEntryRequest>) -> Answer<pb::Entry> {
+        let (community, id, reverse) = parse::reverse_entry(request.into_inner())?;
+        let entry = self
+            .0
+            .reverse_entry(community, id, reverse)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(Community(community).entry(entry)))
+    }
+
+    async fn get_entry(&self, request: Request<pb::GetEntryRequest>) -> Answer<pb::Entry> {
+        let (community, sequence) = parse::entry_name(&request.into_inner().name)?;
+        let entry = self.0.entry(community, sequence).await.map_err(status)?;
+        Ok(Response::new(Community(community).entry(entry)))
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<pb::ListEntriesRequest>,
+    ) -> Answer<pb::ListEntriesResponse> {
+        let (community, query, token_query) = parse::list_entries(&request.into_inner())?;
+        let entries = self.0.entries(community, query).await.map_err(status)?;
+        let full = i64::try_from(entries.len()).is_ok_and(|count| count == query.limit);
+        let last = entries.last().filter(|_| full).map(|entry| entry.sequence);
+        Ok(Response::new(pb::ListEntriesResponse {
+            next_page_token: last
+                .map(|last| encode_page_token(&token_query, &last))
+                .unwrap_or_default(),
+            entries: entries
+                .into_iter()
+                .map(|entry| Community(community).entry(entry))
+                .collect(),
+        }))
+    }
+
+    async fn sweep_expired(
+        &self,
+        request: Request<pb::SweepExpiredRequest>,
+    ) -> Answer<pb::SweepExpiredResponse> {
+        let community = parse::parent(&request.into_inner().parent)?;
+        let swept = self.0.sweep_expired(community).await.map_err(status)?;
+        Ok(Response::new(pb::SweepExpiredResponse {
+            expired_lots: swept.lots,
+            expired_holds: swept.holds,
+        }))
+    }
+
+    async fn get_trial_balance(
+        &self,
+        request: Request<pb::GetTrialBalanceRequest>,
+    ) -> Answer<pb::TrialBalance> {
+        let (community, programme) = parse::trial_balance(&request.into_inner())?;
+        let balance = self
+            .0
+            .trial_balance(community, programme)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(render::trial_balance(balance)))
+    }
+}

@@ -1,0 +1,199 @@
+//! The command line: what can be asked for, and one line for whatever goes wrong.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use runtime::{Problem, Telemetry};
+
+use crate::{call, demo, role::Role, serve, system::Ports, terminal, up};
+
+/// A points-and-rewards exchange for communities.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay programmes on a temporary system and compare what comes out with what is expected
+    Demo(DemoArgs),
+    /// Run the whole system on a durable data folder until Ctrl-C
+    Up(UpArgs),
+    /// Call a method of a running service with a JSON request and print its JSON answer
+    Call(CallArgs),
+    /// Run single services against DATABASE_URL, as in production
+    Serve(ServeArgs),
+    /// Bring the database at DATABASE_URL up to this version
+    Migrate(DatabaseArgs),
+}
+
+/// What to replay.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folders of programmes [default: every folder in tests/programmes]
+    #[arg(value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// Print one line of JSON a programme, with the fields of expected.json, in place of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the system lives.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Folder of the database and of all else that is kept
+    #[arg(long, value_name = "DIR", default_value = ".linli")]
+    pub data: PathBuf,
+    /// Port of the ledger; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = Role::Ledger.default_port())]
+    pub ledger_port: u16,
+    /// Port of activity
+    #[arg(long, value_name = "PORT", default_value_t = Role::Activity.default_port())]
+    pub activity_port: u16,
+    /// Port of redemption
+    #[arg(long, value_name = "PORT", default_value_t = Role::Redemption.default_port())]
+    pub redemption_port: u16,
+}
+
+impl UpArgs {
+    /// The three ports.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            ledger: self.ledger_port,
+            activity: self.activity_port,
+            redemption: self.redemption_port,
+        }
+    }
+}
+
+/// What to call.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// Name of the method, as in `GetMember` or `linli.activity.v1.ActivityService/GetMember`
+    pub method: String,
+    /// The request, in the JSON of its contract
+    #[arg(value_name = "JSON", default_value = "{}")]
+    pub request: String,
+    /// Where the service is [default: where `linli up` puts it]
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+}
+
+/// Where the database is.
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// The database, as in postgres://user@host/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+}
+
+impl DatabaseArgs {
+    /// The address; there is no default, lest a migration reach the wrong database.
+    pub fn url(&self) -> Result<&str, Problem> {
+        match self.database_url.as_deref() {
+            Some(url) if !url.is_empty() => Ok(url),
+            _ => Err(Problem::new(
+                "DATABASE_URL is not set: set it to postgres://user@host/database",
+            )),
+        }
+    }
+}
+
+/// What to serve.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The services
+    #[arg(value_name = "ROLE", required = true)]
+    pub roles: Vec<Role>,
+    /// The database
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Address to listen at; of several services the host counts, and each takes its own port
+    #[arg(long, env = "LINLI_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Where the ledger is
+    #[arg(long, env = "LINLI_LEDGER_URL", value_name = "URL")]
+    pub ledger_url: Option<String>,
+    /// Where activity is
+    #[arg(long, env = "LINLI_ACTIVITY_URL", value_name = "URL")]
+    pub activity_url: Option<String>,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("linli: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Problem> {
+    let threads = tokio::runtime::Runtime::new()
+        .map_err(|error| Problem::new(format!("can't start threads: {error}")))?;
+    let (telemetry, done) = threads.block_on(async {
+        let telemetry = telemetry(&command)?;
+        let done = match command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Up(args) => up::run(args).await,
+            Command::Call(args) => call::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Migrate(args) => migrate(&args).await,
+        };
+        Ok::<_, Problem>((telemetry, done))
+    })?;
+    // Its last export still needs the threads.
+    if let Some(telemetry) = telemetry {
+        telemetry.shutdown();
+    }
+    // What still runs, such as a connection that nobody uses any more, is not worth waiting for.
+    threads.shutdown_background();
+    done
+}
+
+fn telemetry(command: &Command) -> Result<Option<Telemetry>, Problem> {
+    let service = match command {
+        Command::Demo(_) | Command::Call(_) => {
+            runtime::init_quiet();
+            return Ok(None);
+        }
+        Command::Up(_) => "linli-up".to_owned(),
+        Command::Migrate(_) => "linli-migrate".to_owned(),
+        Command::Serve(args) => {
+            let roles: Vec<&str> = args.roles.iter().map(|role| role.name()).collect();
+            format!("linli-{}", roles.join("-"))
+        }
+    };
+    runtime::init(&service).map(Some)
+}
+
+async fn migrate(args: &DatabaseArgs) -> Result<(), Problem> {
+    runtime::migrate(args.url()?).await?;
+    terminal::print("the database is up to date")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_database_has_no_default() {
+        let args = DatabaseArgs {
+            database_url: Some(String::new()),
+        };
+        let problem = args.url().unwrap_err().to_string();
+        assert!(problem.starts_with("DATABASE_URL is not set"), "{problem}");
+    }
+}

@@ -1,0 +1,113 @@
+//! What happened in a programme, in the order in which it is applied.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Programme,
+    record::{Redemption, Reversal, Service},
+};
+
+/// One thing that happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A service record was verified or rejected.
+    Service(&'a Service),
+    /// A member took an offer.
+    Redemption(&'a Redemption),
+    /// What a member took was given back.
+    Reversal(&'a Redemption, Reversal),
+}
+
+impl<'a> Event<'a> {
+    /// When it happened.
+    pub fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Service(service) => service.verified_at,
+            Self::Redemption(redemption) => redemption.at,
+            Self::Reversal(_, reversal) => reversal.at,
+        }
+    }
+
+    /// At one instant deeds come before spending, and what spends before what undoes it.
+    fn order(&self) -> (DateTime<Utc>, u8, &'a str) {
+        let (kind, number) = match self {
+            Self::Service(service) => (0, &service.number),
+            Self::Redemption(redemption) => (2, &redemption.number),
+            Self::Reversal(redemption, _) => (3, &redemption.number),
+        };
+        (self.at(), kind, number)
+    }
+}
+
+/// Everything that happened up to `as_of`, in order.
+pub fn events(programme: &Programme) -> Vec<Event<'_>> {
+    let records = &programme.records;
+    let mut events: Vec<Event<'_>> = records.services.iter().map(Event::Service).collect();
+    for redemption in &records.redemptions {
+        events.push(Event::Redemption(redemption));
+        if let Some(reversal) = redemption.reversal {
+            events.push(Event::Reversal(redemption, reversal));
+        }
+    }
+    events.retain(|event| event.at() <= programme.settings.as_of);
+    events.sort_by_key(Event::order);
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn programme() -> Programme {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/programmes/bishahu");
+        Programme::read(&folder).unwrap()
+    }
+
+    #[test]
+    fn at_one_instant_kinds_have_an_order_and_numbers_compare_as_text() {
+        let mut programme = programme();
+        let at = programme.settings.starts;
+        let records = &mut programme.records;
+        records.services.truncate(2);
+        for (service, number) in records.services.iter_mut().zip(["R9", "R10"]) {
+            service.number = number.to_owned();
+            service.verified_at = at;
+        }
+        records.redemptions.truncate(2);
+        for (redemption, number) in records.redemptions.iter_mut().zip(["X2", "X1"]) {
+            redemption.number = number.to_owned();
+            redemption.at = at;
+            redemption.reversal = Some(Reversal { at, quantity: 1 });
+        }
+        let order: Vec<String> = events(&programme)
+            .iter()
+            .map(|event| match event {
+                Event::Service(service) => service.number.clone(),
+                Event::Redemption(redemption) => redemption.number.clone(),
+                Event::Reversal(redemption, _) => format!("-{}", redemption.number),
+            })
+            .collect();
+        assert_eq!(order, ["R10", "R9", "X1", "X2", "-X1", "-X2"]);
+    }
+
+    #[test]
+    fn time_comes_before_kind() {
+        let programme = programme();
+        let events = events(&programme);
+        assert!(events.is_sorted_by_key(Event::at));
+        assert!(events.len() > 1900);
+    }
+
+    #[test]
+    fn what_happened_after_the_figures_were_taken_is_left_out() {
+        let mut programme = programme();
+        let all = events(&programme);
+        let (count, last) = (all.len(), all[all.len() - 1].at());
+        programme.settings.as_of = last;
+        assert_eq!(events(&programme).len(), count);
+        programme.settings.as_of = last - chrono::TimeDelta::seconds(1);
+        assert!(events(&programme).len() < count);
+    }
+}

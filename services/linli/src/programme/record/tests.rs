@@ -1,0 +1,163 @@
+//! Each column's values, and each fault in one line.
+
+use std::fs;
+
+use super::*;
+
+const TABLES: [(&str, &str); 6] = [
+    ("teams.csv", "team_no,name,colour\nT1,Blue,blue\n"),
+    (
+        "members.csv",
+        "member_no,name,kind,team_no,birth_year,joined\nM1,Ada,rider,T1,1990,\nM2,Bo,staff,,,\n",
+    ),
+    (
+        "merchants.csv",
+        "merchant_no,name,category,agreement_from,agreement_to\nS1,Shop,,2024-01-01,2024-12-31\n",
+    ),
+    (
+        "offers.csv",
+        "offer_no,merchant_no,title,points,stock,per_member_limit,audience,from,to\n\
+         O1,S1,Tea,5,10,,all,2024-01-01,2024-12-31\n",
+    ),
+    (
+        "services.csv",
+        "record_no,member_no,role,category,activity,start,end,verified_at,verified_by,outcome\n\
+         R1,M1,leader,patrol,Walk,2024-05-01T10:00:00+08:00,2024-05-01T11:00:00+08:00,2024-05-01T11:00:00+08:00,M2,verified\n",
+    ),
+    (
+        "redemptions.csv",
+        "redemption_no,member_no,offer_no,quantity,at,reversed_at,reversed_quantity\n\
+         X1,M1,O1,2,2024-05-02T10:00:00+08:00,2024-05-02T10:00:00+08:00,1\n\
+         X2,M2,O1,1,2024-05-02T10:00:00+08:00,,\n",
+    ),
+];
+
+/// Reads the tables above after a change of one of them.
+fn with(table: &str, right: &str, wrong: &str) -> Result<Records, Problem> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in TABLES {
+        let mut text = text.to_owned();
+        if name == table {
+            assert!(text.contains(right), "{right} is not in {name}");
+            text = text.replacen(right, wrong, 1);
+        }
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    Records::read(folder.path())
+}
+
+#[test]
+fn every_table_is_read() {
+    let records = with("teams.csv", "", "").unwrap();
+    assert_eq!(records.teams[0].colour, "blue");
+    assert_eq!(records.members[0].kind, MemberKind::Rider);
+    assert_eq!(records.members[0].team.as_deref(), Some("T1"));
+    assert_eq!(records.members[1].birth_year, 0);
+    assert_eq!(records.merchants[0].category, "");
+    assert_eq!(records.offers[0].per_member_limit, None);
+    assert!(records.services[0].verified);
+    assert_eq!(records.redemptions[0].reversal.unwrap().quantity, 1);
+    assert_eq!(records.redemptions[1].reversal, None);
+}
+
+#[test]
+fn each_fault_is_told_in_one_line() {
+    for (table, right, wrong, expected) in [
+        (
+            "members.csv",
+            "M2,",
+            "M1,",
+            "line 3: member_no is there twice: \"M1\"",
+        ),
+        (
+            "members.csv",
+            ",T1,",
+            ",T9,",
+            "line 2: team_no is not known: \"T9\"",
+        ),
+        ("members.csv", "rider", "robot", "line 2: kind is none of"),
+        (
+            "members.csv",
+            "1990",
+            "90",
+            "line 2: birth_year is not a whole number",
+        ),
+        (
+            "merchants.csv",
+            "2024-12-31",
+            "2023-12-31",
+            "line 2: agreement_to is before agreement_from: \"2023-12-31\"",
+        ),
+        (
+            "offers.csv",
+            "O1,S1",
+            "O1,S2",
+            "line 2: merchant_no is not known",
+        ),
+        (
+            "offers.csv",
+            ",5,",
+            ",0,",
+            "line 2: points is not a whole number",
+        ),
+        (
+            "services.csv",
+            "R1,M1",
+            "R1,M7",
+            "line 2: member_no is not known",
+        ),
+        (
+            "services.csv",
+            "01T11:00:00+08:00",
+            "01T09:59:59+08:00",
+            "line 2: end is not after start",
+        ),
+        (
+            "services.csv",
+            "2024-05-01T11:00:00+08:00,M2",
+            "2024-05-01T10:59:00+08:00,M2",
+            "line 2: verified_at is before end",
+        ),
+        (
+            "services.csv",
+            ",M2,",
+            ",M1,",
+            "line 2: verified_by is the volunteer",
+        ),
+        (
+            "services.csv",
+            "verified\n",
+            "maybe\n",
+            "line 2: outcome is none of",
+        ),
+        (
+            "redemptions.csv",
+            "O1,2",
+            "O9,2",
+            "line 2: offer_no is not known",
+        ),
+        (
+            "redemptions.csv",
+            ",1\n",
+            ",3\n",
+            "line 2: reversed_quantity is not a whole number from 1 to 2: \"3\"",
+        ),
+        (
+            "redemptions.csv",
+            ",1\n",
+            ",\n",
+            "line 2: reversed_quantity is empty",
+        ),
+        (
+            "redemptions.csv",
+            ",2024-05-02T10:00:00+08:00,1",
+            ",2024-05-02T09:00:00+08:00,1",
+            "line 2: reversed_at is before at",
+        ),
+    ] {
+        let problem = with(table, right, wrong).unwrap_err().to_string();
+        let place = problem.find(table).unwrap_or_else(|| panic!("{problem}"));
+        let told = &problem[place + table.len() + 1..];
+        assert!(told.starts_with(expected), "{told:?} is not {expected:?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! One service as it runs in production: its database connections, its server, its background loops, an orderly end.
+
+use std::time::Duration;
+
+use activity::Activity;
+use clap::ValueEnum;
+use ledger::Ledger;
+use redemption::Redemption;
+use runtime::{Clock, Ids, Problem, Server};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Database connections of one service in one process.
+const MAX_CONNECTIONS: u32 = 10;
+/// How long background loops may take to end their present run.
+const LAST_RUN: Duration = Duration::from_secs(10);
+
+/// Which service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Role {
+    /// Accounts and the journal.
+    Ledger,
+    /// Members, service records, grants.
+    Activity,
+    /// Merchants, offers, redemptions.
+    Redemption,
+}
+
+impl Role {
+    /// Every service, each after those it calls.
+    pub const ALL: [Self; 3] = [Self::Ledger, Self::Activity, Self::Redemption];
+
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Activity => "activity",
+            Self::Redemption => "redemption",
+        }
+    }
+
+    /// The port it has when nothing else is said.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Ledger => 7401,
+            Self::Activity => 7402,
+            Self::Redemption => 7403,
+        }
+    }
+}
+
+/// What a service is put together from.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The database, as its login user.
+    pub database_url: String,
+    /// The only source of now.
+    pub clock: Clock,
+    /// The only source of new ids.
+    pub ids: Ids,
+    /// Where the ledger answers.
+    pub ledger_url: String,
+    /// Where activity answers.
+    pub activity_url: String,
+}
+
+/// A service that is ready to take calls; its background loops run already.
+pub struct Prepared {
+    role: Role,
+    server: Server,
+    pool: PgPool,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Prepared {
+    /// Connects to the database and starts the background loops. They end with `stop`.
+    pub async fn new(role: Role, parts: Parts, stop: CancellationToken) -> Result<Self, Problem> {
+        let Parts {
+            database_url,
+            clock,
+            ids,
+            ledger_url,
+            activity_url,
+        } = parts;
+        let connect = async |database_role| {
+            runtime::connect(&database_url, database_role, MAX_CONNECTIONS).await
+        };
+        let tasks = TaskTracker::new();
+        let (pool, server) = match role {
+            Role::Ledger => {
+                let pool = connect(ledger::ROLE).await?;
+                let ledger = Ledger::new(pool.clone(), clock);
+                ledger.spawn_workers(&tasks, &stop);
+                (pool, ledger.server())
+            }
+            Role::Activity => {
+                let pool = connect(activity::ROLE).await?;
+                let ledger = runtime::channel(&ledger_url)?;
+                let activity = Activity::new(pool.clone(), clock, ids, ledger);
+                activity.spawn_workers(&tasks, &stop);
+                (pool, activity.server())
+            }
+            Role::Redemption => {
+                let pool = connect(redemption::ROLE).await?;
+                let ledger = runtime::channel(&ledger_url)?;
+                let activity = runtime::channel(&activity_url)?;
+                let redemption = Redemption::new(pool.clone(), clock, ids, ledger, activity);
+                redemption.spawn_workers(&tasks, &stop);
+                (pool, redemption.server())
+            }
+        };
+        tasks.close();
+        Ok(Self {
+            role,
+            server,
+            pool,
+            tasks,
+            stop,
+        })
+    }
+
+    /// Serves until the stop, then lets calls and loops end, each within a hard limit.
+    pub async fn run(self, listener: TcpListener) -> Result<(), Problem> {
+        let served = self.server.run(listener, self.stop.clone()).await;
+        self.stop.cancel();
+        let name = self.role.name();
+        if tokio::time::timeout(LAST_RUN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("{name} left a background run unfinished after {LAST_RUN:?}");
+        }
+        self.pool.close().await;
+        tracing::info!("{name} stopped");
+        served
+    }
+}

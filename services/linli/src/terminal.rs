@@ -1,0 +1,16 @@
+//! Results on stdout, everything else on stderr.
+
+use std::io::{self, Write};
+
+use runtime::Problem;
+
+/// Prints one line of a result. A reader that has gone away (`| head`) is no failure.
+pub fn print(line: impl AsRef<str>) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", line.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Problem::new(format!("can't write the result: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,267 @@
+//! What a person at a terminal meets: the real binary, its output and its exit status.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+fn linli(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_linli"))
+        .args(args)
+        .env_remove("DATABASE_URL")
+        .output()
+        .unwrap()
+}
+
+/// The one line on stderr of a command that failed.
+fn failure(output: &Output) -> String {
+    assert!(!output.status.success(), "it succeeded");
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    lines[0].to_owned()
+}
+
+fn bishahu() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/programmes/bishahu")
+}
+
+/// A running `up`; it is killed at the end.
+struct Up {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// What it printed up to `ready`.
+    lines: Vec<String>,
+}
+
+impl Up {
+    fn start(data: &Path) -> Self {
+        let mut command = up(data);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut up = Self {
+            child,
+            out,
+            lines: Vec::new(),
+        };
+        up.read_to_ready();
+        up
+    }
+
+    fn read_to_ready(&mut self) {
+        loop {
+            let mut line = String::new();
+            let length = self.out.read_line(&mut line).unwrap();
+            assert!(length > 0, "it ended before it was ready: {:?}", self.lines);
+            let line = line.trim_end().to_owned();
+            let ready = line.starts_with("ready in ") && line.ends_with(" ms");
+            self.lines.push(line);
+            if ready {
+                return;
+            }
+        }
+    }
+
+    fn url(&self, service: &str) -> String {
+        let line = self.lines.iter().find(|line| line.starts_with(service));
+        line.unwrap().split_whitespace().last().unwrap().to_owned()
+    }
+
+    fn call(&self, service: &str, method: &str, request: &Value) -> Value {
+        let url = self.url(service);
+        let output = linli(&["call", method, &request.to_string(), "--address", &url]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{method}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The commands that it offers to paste.
+    fn offered(&self) -> Vec<String> {
+        let commands = self.lines.iter().filter(|line| line.contains(" call "));
+        commands.cloned().collect()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        // SAFETY: no memory is involved, and the child has not been waited for.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `up` on free ports.
+fn up(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linli"));
+    command.arg("up").arg("--data").arg(data);
+    for port in ["--ledger-port", "--activity-port", "--redemption-port"] {
+        command.args([port, "0"]);
+    }
+    command
+}
+
+/// A folder that the user of Postgres can reach.
+fn data_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[test]
+fn what_up_offers_to_paste_works() {
+    let folder = data_folder();
+    let up = Up::start(folder.path());
+    let commands = up.offered();
+    assert_eq!(commands.len(), 5, "{commands:?}");
+    let answers: Vec<Value> = commands
+        .iter()
+        .map(|command| {
+            // The grant reaches the ledger moments after the verification.
+            let retried =
+                format!("for i in 1 2 3 4 5; do {command} && exit 0; sleep 1; done; exit 1");
+            let output = Command::new("sh").arg("-c").arg(retried).output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{command}: {error}");
+            serde_json::from_slice(&output.stdout).unwrap()
+        })
+        .collect();
+    assert_eq!(answers[2]["minutes"], "60");
+    assert_eq!(answers[3]["balance"], "10");
+    assert_eq!(answers[4]["state"], "REDEMPTION_STATE_CAPTURED");
+    assert_eq!(answers[4]["capturedPoints"], "5");
+}
+
+#[test]
+fn a_second_up_on_the_same_folder_is_refused_in_one_line() {
+    let folder = data_folder();
+    let first = Up::start(folder.path());
+    let line = failure(&up(folder.path()).output().unwrap());
+    let owner = format!("in use by process {}", first.child.id());
+    assert!(line.contains(&owner), "{line}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_in_one_line() {
+    let (first, second) = (data_folder(), data_folder());
+    let running = Up::start(first.path());
+    let url = running.url("ledger");
+    let port = url.rsplit(':').next().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linli"));
+    command.arg("up").arg("--data").arg(second.path());
+    command
+        .args(["--ledger-port", port])
+        .env("RUST_LOG", "error");
+    let line = failure(&command.output().unwrap());
+    assert!(line.contains(&format!("port {port} is taken")), "{line}");
+}
+
+#[test]
+fn what_was_done_survives_a_kill() {
+    let folder = data_folder();
+    let up = Up::start(folder.path());
+    let member: Value = {
+        let command = &up.offered()[0];
+        let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    up.kill();
+
+    let mut up = Up::start(folder.path());
+    let found = up.call("activity", "GetMember", &json!({ "name": member["name"] }));
+    assert_eq!(found, member);
+    up.signal(libc::SIGTERM);
+    assert!(up.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_refused_call_is_one_line_with_its_code_and_reason() {
+    let folder = data_folder();
+    let up = Up::start(folder.path());
+    let url = up.url("activity");
+    let request = r#"{"name":"communities/x/members/y"}"#;
+    let line = failure(&linli(&["call", "GetMember", request, "--address", &url]));
+    assert!(
+        line.starts_with("linli: GetMember: INVALID_ARGUMENT INVALID_FIELD: name: "),
+        "{line}"
+    );
+}
+
+#[test]
+fn the_demo_obtains_what_is_expected() {
+    let folder = bishahu();
+    let output = linli(&["demo", "--json", folder.to_str().unwrap()]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let expected = std::fs::read(folder.join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    let obtained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(obtained, expected);
+}
+
+#[test]
+fn a_broken_folder_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(bishahu()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    let services = folder.path().join("services.csv");
+    let text = std::fs::read_to_string(&services).unwrap();
+    std::fs::write(&services, text.replacen(",M0034,", ",M9999,", 1)).unwrap();
+    let line = failure(&linli(&["demo", folder.path().to_str().unwrap()]));
+    assert!(
+        line.ends_with("services.csv line 4: member_no is not known: \"M9999\""),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_database_that_is_not_named_is_told_in_one_line() {
+    for args in [&["migrate"][..], &["serve", "ledger"]] {
+        let line = failure(&linli(args));
+        assert!(line.contains("DATABASE_URL is not set"), "{line}");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_told_in_one_line() {
+    let line = failure(&linli(&[
+        "call",
+        "GetMember",
+        "{}",
+        "--address",
+        "http://127.0.0.1:1",
+    ]));
+    assert!(
+        line.starts_with("linli: no service answers at http://127.0.0.1:1 "),
+        "{line}"
+    );
+}
+
+#[test]
+fn ready_is_the_last_line_and_ctrl_c_ends_it_well() {
+    let folder = data_folder();
+    let mut up = Up::start(folder.path());
+    up.signal(libc::SIGINT);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut up.out, &mut rest).unwrap();
+    assert_eq!(rest, "");
+    assert!(up.child.wait().unwrap().success());
+}

@@ -1,0 +1,162 @@
+//! Why a call is refused, with the numbers behind it. A refusal is kept and given again when the call is repeated.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Audience, MerchantState, OfferState};
+
+/// A kind of resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// A merchant.
+    Merchant,
+    /// An agreement.
+    Agreement,
+    /// An offer.
+    Offer,
+    /// A redemption.
+    Redemption,
+    /// A member, of the activity service.
+    Member,
+    /// A programme, of the activity service.
+    Programme,
+}
+
+/// Why an offer can't be redeemed now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inactive {
+    /// It is not active.
+    State(OfferState),
+    /// The local date is outside its dates.
+    Date {
+        /// The date at the programme.
+        today: NaiveDate,
+        /// The offer's first day.
+        start: NaiveDate,
+        /// The offer's last day.
+        end: NaiveDate,
+    },
+    /// No agreement of its merchant covers the local date.
+    Agreement {
+        /// The date at the programme.
+        today: NaiveDate,
+    },
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The resource is not there.
+    NotFound {
+        /// What kind.
+        resource: Resource,
+        /// Its id.
+        id: Uuid,
+    },
+    /// The chosen id is taken.
+    Exists {
+        /// What kind.
+        resource: Resource,
+        /// The id.
+        id: Uuid,
+    },
+    /// Another merchant has this number.
+    NumberTaken {
+        /// The number.
+        number: String,
+    },
+    /// The state does not allow this.
+    WrongState {
+        /// What kind.
+        resource: Resource,
+        /// Its id.
+        id: Uuid,
+        /// The state it is in.
+        state: String,
+    },
+    /// The merchant is suspended or terminated.
+    MerchantSuspended {
+        /// Where it stands.
+        state: MerchantState,
+    },
+    /// The offer can't be redeemed now.
+    OfferNotActive(Inactive),
+    /// The member is not of those the offer is for.
+    AudienceNotMatched {
+        /// Whom it is for.
+        audience: Audience,
+    },
+    /// Fewer are left than asked for.
+    OfferSoldOut {
+        /// How many are left.
+        left: i64,
+        /// How many were asked for.
+        asked: i64,
+    },
+    /// The member would pass the offer's limit.
+    MemberLimitReached {
+        /// The limit.
+        limit: i64,
+        /// What the member has taken of it.
+        taken: i64,
+        /// How many were asked for.
+        asked: i64,
+    },
+    /// The member has too few points.
+    InsufficientPoints {
+        /// What it costs.
+        needed: i64,
+        /// What the member can spend, when the ledger said so.
+        available: Option<i64>,
+    },
+    /// The hold's time is over.
+    HoldExpired {
+        /// When it ended.
+        expired_at: DateTime<Utc>,
+    },
+    /// The hold was captured before.
+    AlreadyCaptured,
+    /// More is to be captured than is held.
+    AmountExceedsHeld {
+        /// How many are held.
+        held: i64,
+        /// How many were asked for.
+        asked: i64,
+    },
+    /// It is too late for a reversal.
+    ReversalWindowClosed {
+        /// The last instant at which it could be reversed.
+        until: DateTime<Utc>,
+    },
+    /// More is to be given back than is captured and not yet given back.
+    QuantityExceedsCaptured {
+        /// How many there are to give back.
+        left: i64,
+        /// How many were asked for.
+        asked: i64,
+    },
+    /// The call's id was cancelled before the call came.
+    Cancelled {
+        /// The id.
+        request_id: Uuid,
+    },
+    /// The id belongs to a call with other content.
+    RequestIdReused {
+        /// The id.
+        request_id: Uuid,
+    },
+    /// So much can't be in stock.
+    StockTooLarge {
+        /// The most there can be.
+        most: i64,
+    },
+    /// The ledger refused for a reason that has no name here.
+    LedgerRefused {
+        /// The ledger's own reason.
+        reason: String,
+    },
+}

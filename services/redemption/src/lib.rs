@@ -1,0 +1,66 @@
+//! Redemption: merchants, their offers, and what members take of them for points.
+//!
+//! It promises that a redemption and the ledger never disagree for long: each step is written down before the ledger is asked, and
+//! whatever interrupts it, a repeated call or the recovery loop takes it to its end. It promises that stock and a member's quota are
+//! never passed, and that a call can be repeated with the same `request_id`. It moves no points itself and keeps no balances: the
+//! ledger does.
+//!
+//! One method a use case, named like its RPC: merchants and agreements in `merchant`, offers in `offer`, `hold_redemption` and `redeem`
+//! in `take`, everything after that in `redemption`. What happens between a decision and the ledger's answer is in `settle`.
+
+mod call;
+pub mod domain;
+mod error;
+mod merchant;
+mod offer;
+mod recovery;
+mod redemption;
+mod remote;
+mod rpc;
+mod settle;
+mod store;
+mod take;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use merchant::{NewAgreement, NewMerchant};
+pub use offer::NewOffer;
+pub use redemption::Reversal;
+pub use store::{Call, ListFilter, Page, SummaryRow};
+pub use take::Order;
+
+use runtime::{Clock, Ids, Nudge};
+use sqlx::PgPool;
+use tonic::transport::Channel;
+
+use remote::{Activity, Ledger};
+
+/// The database role of this service.
+pub const ROLE: &str = "linli_redemption";
+
+/// The redemption service; clones share everything.
+#[derive(Clone)]
+pub struct Redemption {
+    pool: PgPool,
+    clock: Clock,
+    ids: Ids,
+    ledger: Ledger,
+    activity: Activity,
+    recovery: Nudge,
+}
+
+impl Redemption {
+    /// Makes the service from what it needs.
+    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Channel, activity: Channel) -> Self {
+        Self {
+            pool,
+            clock,
+            ids,
+            ledger: Ledger::new(ledger),
+            activity: Activity::new(activity),
+            recovery: Nudge::default(),
+        }
+    }
+}

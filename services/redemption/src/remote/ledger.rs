@@ -1,0 +1,318 @@
+//! What this service asks of the ledger: merchants' accounts, what a member can spend, and the steps of redemptions.
+//!
+//! The ledger's ids are one space for all of its callers, so a step's id there is derived from its id here and its kind.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proto::{
+    account_id,
+    ledger::v1::{
+        Account, AccountKind, CaptureHoldRequest, CreateAccountRequest, CreateHoldRequest, Entry,
+        GetAccountRequest, PostTransfersRequest, ReleaseHoldRequest, ReverseEntryRequest, Transfer,
+        ledger_service_client::LedgerServiceClient, transfer_verdict,
+    },
+};
+use runtime::{Deadline, Traced};
+use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+use super::{broken, call};
+use crate::{
+    domain::{Kind, LedgerReceipt, LedgerRefusal, Operation, Redemption, Verdict},
+    error::Error,
+};
+
+const SERVICE: &str = "ledger";
+/// The ledger's hold outlives ours by so much, so that a capture in time is not refused there, and a hold left
+/// behind is freed all the same.
+const GRACE: TimeDelta = TimeDelta::minutes(10);
+
+/// A client of the ledger.
+#[derive(Debug, Clone)]
+pub struct Ledger(LedgerServiceClient<Traced>);
+
+/// The account of a merchant in a programme.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The community.
+    pub community: Uuid,
+    /// The programme.
+    pub programme: Uuid,
+    /// The programme's asset.
+    pub asset: String,
+    /// Whose it is.
+    pub merchant: Uuid,
+}
+
+impl Ledger {
+    /// Makes a client.
+    pub fn new(channel: Channel) -> Self {
+        Self(LedgerServiceClient::new(runtime::traced(channel)))
+    }
+
+    /// Opens a merchant's account in a programme, or finds it open.
+    pub async fn open_account(&self, new: NewAccount, deadline: Deadline) -> Result<(), Error> {
+        let id = account_id(new.programme, AccountKind::Merchant, Some(new.merchant));
+        let message = CreateAccountRequest {
+            parent: format!("communities/{}", new.community),
+            account_id: id.to_string(),
+            account: Some(Account {
+                programme: format!("communities/{}/programmes/{}", new.community, new.programme),
+                asset: new.asset,
+                kind: AccountKind::Merchant.into(),
+                owner: new.merchant.to_string(),
+                min_balance: Some(0),
+                ..Account::default()
+            }),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.create_account(request).await
+        });
+        match answer.await? {
+            Ok(_) => Ok(()),
+            Err(status) => Err(broken(SERVICE, status.message())),
+        }
+    }
+
+    /// Returns what the redemption's member can spend now.
+    pub async fn available(
+        &self,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<i64, Error> {
+        let message = GetAccountRequest {
+            name: member_account(redemption),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.get_account(request).await
+        });
+        match answer.await? {
+            Ok(account) => Ok(account.available),
+            // A member who never earned anything has no account.
+            Err(status) if status.code() == Code::NotFound => Ok(0),
+            Err(status) => Err(broken(SERVICE, status.message())),
+        }
+    }
+
+    /// Carries out a step. The same step again gets the same verdict.
+    pub async fn carry_out(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        match operation.kind {
+            Kind::Hold => self.hold(operation, redemption, deadline).await,
+            Kind::Redeem => self.transfer(operation, redemption, deadline).await,
+            Kind::Capture => self.capture(operation, redemption, deadline).await,
+            Kind::Release | Kind::Expire => self.release(operation, redemption, deadline).await,
+            Kind::Reverse => self.reverse(operation, redemption, deadline).await,
+        }
+    }
+
+    async fn hold(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let end = redemption.expires_at.unwrap_or(redemption.created_at) + GRACE;
+        let message = CreateHoldRequest {
+            parent: format!("communities/{}", redemption.community),
+            request_id: step_id(operation.id, operation.kind).to_string(),
+            debit_account: member_account(redemption),
+            credit_account: merchant_account(redemption),
+            amount: redemption.points(operation.quantity),
+            expire_time: Some(runtime::timestamp(end)),
+            description: description(operation, redemption),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.create_hold(request).await
+        });
+        verdict(operation, answer.await?, |hold| {
+            receipt(&hold.entry, hold.create_time)
+        })
+    }
+
+    async fn transfer(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let message = PostTransfersRequest {
+            parent: format!("communities/{}", redemption.community),
+            transfers: vec![Transfer {
+                request_id: step_id(operation.id, operation.kind).to_string(),
+                debit_account: member_account(redemption),
+                credit_account: merchant_account(redemption),
+                amount: redemption.points(operation.quantity),
+                description: description(operation, redemption),
+                ..Transfer::default()
+            }],
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.post_transfers(request).await
+        });
+        let posted = match answer.await? {
+            Ok(mut posted) => posted.verdicts.pop().and_then(|one| one.verdict),
+            Err(status) => return Ok(Verdict::Refused(refusal(operation, &status))),
+        };
+        match posted {
+            Some(transfer_verdict::Verdict::Entry(entry)) => Ok(Verdict::Done(receipt_of(&entry)?)),
+            Some(transfer_verdict::Verdict::Refusal(refusal)) => {
+                Ok(Verdict::Refused(LedgerRefusal {
+                    available: number(refusal.metadata.get("available")),
+                    reason: refusal.reason,
+                }))
+            }
+            None => Err(broken(SERVICE, "one transfer in, no verdict out")),
+        }
+    }
+
+    async fn capture(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let message = CaptureHoldRequest {
+            name: hold_name(redemption),
+            request_id: step_id(operation.id, operation.kind).to_string(),
+            amount: redemption.points(operation.quantity),
+            r#final: true,
+            description: description(operation, redemption),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.capture_hold(request).await
+        });
+        verdict(operation, answer.await?, |captured| {
+            receipt_of(&captured.entry.unwrap_or_default())
+        })
+    }
+
+    async fn release(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let message = ReleaseHoldRequest {
+            name: hold_name(redemption),
+            request_id: step_id(operation.id, operation.kind).to_string(),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.release_hold(request).await
+        });
+        verdict(operation, answer.await?, |hold| {
+            receipt(&hold.entry, hold.create_time)
+        })
+    }
+
+    async fn reverse(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let Some(entry) = redemption.ledger_entry else {
+            return Err(broken(SERVICE, "a capture without an entry"));
+        };
+        let message = ReverseEntryRequest {
+            name: format!("communities/{}/entries/{entry}", redemption.community),
+            request_id: step_id(operation.id, operation.kind).to_string(),
+            amount: redemption.points(operation.quantity),
+            allow_partial: false,
+            description: description(operation, redemption),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.reverse_entry(request).await
+        });
+        verdict(operation, answer.await?, |entry| receipt_of(&entry))
+    }
+}
+
+fn verdict<T>(
+    operation: &Operation,
+    answer: Result<T, Status>,
+    receipt: impl FnOnce(T) -> Result<LedgerReceipt, Error>,
+) -> Result<Verdict, Error> {
+    match answer {
+        Ok(done) => Ok(Verdict::Done(receipt(done)?)),
+        Err(status) => Ok(Verdict::Refused(refusal(operation, &status))),
+    }
+}
+
+fn refusal(operation: &Operation, status: &Status) -> LedgerRefusal {
+    if status.code() == Code::InvalidArgument {
+        tracing::error!(operation.id = %operation.id, "The ledger finds a step malformed: {status}");
+    }
+    let info = status.get_details_error_info();
+    let available = info
+        .as_ref()
+        .and_then(|info| number(info.metadata.get("available")));
+    LedgerRefusal {
+        available,
+        reason: info.map(|info| info.reason).unwrap_or_default(),
+    }
+}
+
+fn number(text: Option<&String>) -> Option<i64> {
+    text?.parse().ok()
+}
+
+fn receipt_of(entry: &Entry) -> Result<LedgerReceipt, Error> {
+    receipt(&entry.name, entry.create_time)
+}
+
+fn receipt(entry: &str, at: Option<prost_types::Timestamp>) -> Result<LedgerReceipt, Error> {
+    let sequence = entry.rsplit('/').next().and_then(|text| text.parse().ok());
+    let at = at
+        .and_then(|at| DateTime::<Utc>::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?));
+    match (sequence, at) {
+        (Some(entry), Some(at)) => Ok(LedgerReceipt { entry, at }),
+        _ => Err(broken(SERVICE, "an entry without number or time")),
+    }
+}
+
+/// The ledger's id of a step.
+fn step_id(operation: Uuid, kind: Kind) -> Uuid {
+    Uuid::new_v5(&operation, format!("ledger/{}", kind.as_str()).as_bytes())
+}
+
+fn hold_name(redemption: &Redemption) -> String {
+    // The id of a redemption is that of the step that held it.
+    let hold = step_id(redemption.id, Kind::Hold);
+    format!("communities/{}/holds/{hold}", redemption.community)
+}
+
+fn member_account(redemption: &Redemption) -> String {
+    let id = account_id(
+        redemption.programme,
+        AccountKind::Member,
+        Some(redemption.member),
+    );
+    format!("communities/{}/accounts/{id}", redemption.community)
+}
+
+fn merchant_account(redemption: &Redemption) -> String {
+    let id = account_id(
+        redemption.programme,
+        AccountKind::Merchant,
+        Some(redemption.merchant),
+    );
+    format!("communities/{}/accounts/{id}", redemption.community)
+}
+
+/// What members and merchants read in their statements. It is part of what the ledger compares when a step is repeated, so it rests on
+/// nothing that changes.
+fn description(operation: &Operation, redemption: &Redemption) -> String {
+    format!("{} × {}", redemption.title, operation.quantity)
+}

@@ -1,0 +1,251 @@
+//! Requests about redemptions.
+
+use chrono::TimeDelta;
+use proto::redemption::v1 as pb;
+use runtime::{Deadline, Fields, timestamp};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{
+    merchant::MERCHANTS,
+    offer::OFFERS,
+    read::{self, Asked, fields},
+};
+use crate::{
+    Order, Redemption, Reversal,
+    domain::{self, Name, RedemptionState},
+    store::ListFilter,
+};
+
+const REDEMPTIONS: &str = "redemptions";
+const MAX_QUANTITY: i64 = 1000;
+const DEFAULT_TTL: TimeDelta = TimeDelta::minutes(5);
+const MIN_TTL: TimeDelta = TimeDelta::seconds(1);
+const MAX_TTL: TimeDelta = TimeDelta::days(30);
+
+pub(super) async fn hold(
+    service: &Redemption,
+    request: pb::HoldRedemptionRequest,
+    deadline: Deadline,
+) -> Result<pb::Redemption, Status> {
+    let mut fields = fields();
+    let community = read::parent(&mut fields, &request.parent);
+    let request_id = fields.request_id(&request.request_id);
+    let order = Order {
+        quantity: fields.range("quantity", request.quantity, 1, MAX_QUANTITY),
+        validate_only: request.validate_only,
+        ..who_and_what(&mut fields, community, &request.member, &request.offer)
+    };
+    let ttl = match &request.ttl {
+        None => DEFAULT_TTL,
+        Some(ttl) => read_ttl(&mut fields, ttl),
+    };
+    fields.finish()?;
+    let call = read::call("HoldRedemption", community, request_id, &request);
+    Ok(message(
+        service.hold_redemption(call, order, ttl, deadline).await?,
+    ))
+}
+
+pub(super) async fn redeem(
+    service: &Redemption,
+    request: pb::RedeemRequest,
+    deadline: Deadline,
+) -> Result<pb::Redemption, Status> {
+    let mut fields = fields();
+    let community = read::parent(&mut fields, &request.parent);
+    let request_id = fields.request_id(&request.request_id);
+    let order = Order {
+        quantity: fields.range("quantity", request.quantity, 1, MAX_QUANTITY),
+        validate_only: request.validate_only,
+        ..who_and_what(&mut fields, community, &request.member, &request.offer)
+    };
+    fields.finish()?;
+    let call = read::call("Redeem", community, request_id, &request);
+    Ok(message(service.redeem(call, order, deadline).await?))
+}
+
+pub(super) async fn capture(
+    service: &Redemption,
+    request: pb::CaptureRedemptionRequest,
+    deadline: Deadline,
+) -> Result<pb::Redemption, Status> {
+    let mut fields = fields();
+    let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
+    let request_id = fields.request_id(&request.request_id);
+    let quantity = optional_quantity(&mut fields, request.quantity);
+    fields.finish()?;
+    let call = read::call("CaptureRedemption", name.community, request_id, &request);
+    let captured = service.capture_redemption(call, name, quantity, deadline);
+    Ok(message(captured.await?))
+}
+
+pub(super) async fn release(
+    service: &Redemption,
+    request: pb::ReleaseRedemptionRequest,
+    deadline: Deadline,
+) -> Result<pb::Redemption, Status> {
+    let mut fields = fields();
+    let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
+    let request_id = fields.request_id(&request.request_id);
+    fields.finish()?;
+    let call = read::call("ReleaseRedemption", name.community, request_id, &request);
+    Ok(message(
+        service.release_redemption(call, name, deadline).await?,
+    ))
+}
+
+pub(super) async fn reverse(
+    service: &Redemption,
+    request: pb::ReverseRedemptionRequest,
+    deadline: Deadline,
+) -> Result<pb::Redemption, Status> {
+    let mut fields = fields();
+    let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
+    let request_id = fields.request_id(&request.request_id);
+    let reversal = Reversal {
+        quantity: optional_quantity(&mut fields, request.quantity),
+        reason: fields.text("reason", &request.reason, 200),
+        operator: fields.text("operator", &request.operator, 120),
+    };
+    fields.finish()?;
+    let call = read::call("ReverseRedemption", name.community, request_id, &request);
+    let reversed = service.reverse_redemption(call, name, reversal, deadline);
+    Ok(message(reversed.await?))
+}
+
+pub(super) async fn cancel(
+    service: &Redemption,
+    request: pb::CancelRedemptionByRequestIdRequest,
+    deadline: Deadline,
+) -> Result<pb::CancelRedemptionByRequestIdResponse, Status> {
+    let mut fields = fields();
+    let community = read::parent(&mut fields, &request.parent);
+    let id = fields.request_id(&request.request_id);
+    fields.finish()?;
+    let name = Name { community, id };
+    let undone = service
+        .cancel_redemption_by_request_id(name, deadline)
+        .await?;
+    Ok(pb::CancelRedemptionByRequestIdResponse {
+        redemption: undone.map(message),
+    })
+}
+
+pub(super) async fn get(
+    service: &Redemption,
+    request: pb::GetRedemptionRequest,
+) -> Result<pb::Redemption, Status> {
+    let mut fields = fields();
+    let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
+    fields.finish()?;
+    Ok(message(service.get_redemption(name).await?))
+}
+
+pub(super) async fn list(
+    service: &Redemption,
+    request: pb::ListRedemptionsRequest,
+) -> Result<pb::ListRedemptionsResponse, Status> {
+    let mut fields = fields();
+    let community = read::parent(&mut fields, &request.parent);
+    let (merchant, member) = (&request.merchant, &request.member);
+    let query = format!(
+        "ListRedemptions {community} {merchant} {member} {}",
+        request.state
+    );
+    let filter = ListFilter {
+        community,
+        merchant: read::optional_name_within(
+            &mut fields,
+            community,
+            "merchant",
+            merchant,
+            MERCHANTS,
+        ),
+        member: read::optional_name_within(&mut fields, community, "member", member, "members"),
+        state: read_state(&mut fields, request.state),
+    };
+    let mut asked = Asked::read(&mut fields, query, request.page_size, &request.page_token);
+    fields.finish()?;
+    let rows = service.list_redemptions(filter, asked.page()).await?;
+    let (rows, next_page_token) = asked.cut(rows, |row| (row.created_at, row.id));
+    Ok(pb::ListRedemptionsResponse {
+        redemptions: rows.into_iter().map(message).collect(),
+        next_page_token,
+    })
+}
+
+/// Reads the member and the offer; the rest is the caller's.
+fn who_and_what(fields: &mut Fields, community: Uuid, member: &str, offer: &str) -> Order {
+    Order {
+        member: read::name_within(fields, community, "member", member, "members"),
+        offer: read::name_within(fields, community, "offer", offer, OFFERS),
+        quantity: 0,
+        validate_only: false,
+    }
+}
+
+fn optional_quantity(fields: &mut Fields, quantity: Option<i64>) -> Option<i64> {
+    quantity.map(|quantity| fields.range("quantity", quantity, 1, MAX_QUANTITY))
+}
+
+fn read_ttl(fields: &mut Fields, ttl: &prost_types::Duration) -> TimeDelta {
+    let read = runtime::from_duration(ttl)
+        .and_then(|ttl| TimeDelta::from_std(ttl).ok())
+        .filter(|ttl| (MIN_TTL..=MAX_TTL).contains(ttl));
+    fields.check("ttl", read.is_some(), "from 1 s to 30 days");
+    let micros = read.unwrap_or(DEFAULT_TTL).num_microseconds();
+    // The database keeps microseconds.
+    TimeDelta::microseconds(micros.expect("at most 30 days"))
+}
+
+fn read_state(fields: &mut Fields, state: i32) -> Option<RedemptionState> {
+    if state == 0 {
+        return None;
+    }
+    match fields.enumeration("state", state)? {
+        pb::RedemptionState::Unspecified => None,
+        pb::RedemptionState::Pending => Some(RedemptionState::Pending),
+        pb::RedemptionState::Held => Some(RedemptionState::Held),
+        pb::RedemptionState::Captured => Some(RedemptionState::Captured),
+        pb::RedemptionState::Reversed => Some(RedemptionState::Reversed),
+        pb::RedemptionState::Released => Some(RedemptionState::Released),
+        pb::RedemptionState::Expired => Some(RedemptionState::Expired),
+    }
+}
+
+fn message(redemption: domain::Redemption) -> pb::Redemption {
+    let community = redemption.community;
+    let state = match redemption.state {
+        RedemptionState::Pending => pb::RedemptionState::Pending,
+        RedemptionState::Held => pb::RedemptionState::Held,
+        RedemptionState::Captured => pb::RedemptionState::Captured,
+        RedemptionState::Reversed => pb::RedemptionState::Reversed,
+        RedemptionState::Released => pb::RedemptionState::Released,
+        RedemptionState::Expired => pb::RedemptionState::Expired,
+    };
+    let entry = redemption
+        .ledger_entry
+        .map(|entry| format!("communities/{community}/entries/{entry}"));
+    pb::Redemption {
+        name: format!("communities/{community}/redemptions/{}", redemption.id),
+        member: format!("communities/{community}/members/{}", redemption.member),
+        offer: format!("communities/{community}/offers/{}", redemption.offer),
+        merchant: format!("communities/{community}/merchants/{}", redemption.merchant),
+        offer_revision: redemption.offer_revision,
+        unit_points: redemption.unit_points,
+        quantity: redemption.quantity,
+        captured_quantity: redemption.captured_quantity,
+        reversed_quantity: redemption.reversed_quantity,
+        points: redemption.points(redemption.quantity),
+        captured_points: redemption.points(redemption.captured_quantity),
+        reversed_points: redemption.points(redemption.reversed_quantity),
+        state: state.into(),
+        expire_time: redemption.expires_at.map(timestamp),
+        reversible_until: redemption.reversible_until().map(timestamp),
+        create_time: Some(timestamp(redemption.created_at)),
+        capture_time: redemption.captured_at.map(timestamp),
+        entry: entry.unwrap_or_default(),
+        asset: redemption.asset,
+    }
+}

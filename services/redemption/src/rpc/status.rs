@@ -1,0 +1,297 @@
+//! Errors as the caller gets them: a reason, a text in English and one in Chinese for the clerk, and the values behind them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use runtime::Reason;
+use tonic::{Code, Status};
+
+use crate::{
+    Error,
+    domain::{Audience, Inactive, Refusal, Resource},
+};
+
+/// The domain of this service's errors.
+pub(super) const DOMAIN: &str = "redemption.linli";
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => {
+                let (reason, code) = reason(&refusal);
+                runtime::refusal(Reason {
+                    domain: DOMAIN,
+                    reason,
+                    code,
+                    text_en: &text_en(&refusal),
+                    text_zh: &text_zh(&refusal),
+                    metadata: metadata(&refusal),
+                    retry_after: None,
+                })
+            }
+            Error::Unavailable(service) => runtime::unavailable(DOMAIN, service),
+            Error::Conflict => runtime::aborted(DOMAIN),
+            Error::Store(cause) if runtime::is_retryable(&cause) => runtime::aborted(DOMAIN),
+            Error::Store(cause) if runtime::is_unavailable(&cause) => {
+                tracing::warn!(error = %cause, "The database does not answer: {cause}");
+                runtime::unavailable(DOMAIN, "database")
+            }
+            Error::Store(cause) => {
+                tracing::error!(error = %cause, "The redemption store failed: {cause}");
+                runtime::internal()
+            }
+            Error::Broken(what) => {
+                tracing::error!("Redemption found what should never be: {what}");
+                runtime::internal()
+            }
+        }
+    }
+}
+
+fn reason(refusal: &Refusal) -> (&'static str, Code) {
+    match refusal {
+        Refusal::NotFound { .. } => ("RESOURCE_NOT_FOUND", Code::NotFound),
+        Refusal::Exists { .. } => ("RESOURCE_EXISTS", Code::AlreadyExists),
+        Refusal::NumberTaken { .. } => ("NUMBER_TAKEN", Code::AlreadyExists),
+        Refusal::WrongState { .. } => ("WRONG_STATE", Code::FailedPrecondition),
+        Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
+        Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
+        Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
+        Refusal::OfferSoldOut { .. } => ("OFFER_SOLD_OUT", Code::FailedPrecondition),
+        Refusal::MemberLimitReached { .. } => ("MEMBER_LIMIT_REACHED", Code::FailedPrecondition),
+        Refusal::InsufficientPoints { .. } => ("INSUFFICIENT_POINTS", Code::FailedPrecondition),
+        Refusal::HoldExpired { .. } => ("HOLD_EXPIRED", Code::FailedPrecondition),
+        Refusal::AlreadyCaptured => ("ALREADY_CAPTURED", Code::FailedPrecondition),
+        Refusal::AmountExceedsHeld { .. } => ("AMOUNT_EXCEEDS_HELD", Code::FailedPrecondition),
+        Refusal::ReversalWindowClosed { .. } => {
+            ("REVERSAL_WINDOW_CLOSED", Code::FailedPrecondition)
+        }
+        Refusal::QuantityExceedsCaptured { .. } => {
+            ("QUANTITY_EXCEEDS_CAPTURED", Code::FailedPrecondition)
+        }
+        Refusal::Cancelled { .. } => ("CANCELLED", Code::FailedPrecondition),
+        Refusal::RequestIdReused { .. } => ("REQUEST_ID_REUSED", Code::InvalidArgument),
+        Refusal::StockTooLarge { .. } => ("STOCK_TOO_LARGE", Code::FailedPrecondition),
+        Refusal::LedgerRefused { .. } => ("LEDGER_REFUSED", Code::FailedPrecondition),
+    }
+}
+
+fn text_en(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotFound { resource, id } => format!("there is no {} {id}", english(*resource)),
+        Refusal::Exists { resource, id } => {
+            format!("there is a {} {id} already", english(*resource))
+        }
+        Refusal::NumberTaken { number } => format!("number {number} belongs to another merchant"),
+        Refusal::WrongState {
+            resource,
+            id,
+            state,
+        } => format!("{} {id} is {}", english(*resource), upper(state)),
+        Refusal::MerchantSuspended { state } => {
+            format!("the merchant is {}", upper(state.as_str()))
+        }
+        Refusal::OfferNotActive(Inactive::State(state)) => {
+            format!("the offer is {}", upper(state.as_str()))
+        }
+        Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
+            format!("the offer runs from {start} to {end}, today is {today}")
+        }
+        Refusal::OfferNotActive(Inactive::Agreement { today }) => {
+            format!("the merchant has no agreement for {today}")
+        }
+        Refusal::AudienceNotMatched { audience } => {
+            format!(
+                "the offer is for another audience: {}",
+                upper(audience.as_str())
+            )
+        }
+        Refusal::OfferSoldOut { left, asked } => format!("{left} left, {asked} asked for"),
+        Refusal::MemberLimitReached {
+            limit,
+            taken,
+            asked,
+        } => format!("limit {limit} for each member, {taken} taken, {asked} asked for"),
+        Refusal::InsufficientPoints {
+            needed,
+            available: Some(available),
+        } => format!("{available} points available, {needed} needed"),
+        Refusal::InsufficientPoints {
+            needed,
+            available: None,
+        } => format!("too few points available, {needed} needed"),
+        Refusal::HoldExpired { expired_at } => format!("the hold ended at {}", iso(*expired_at)),
+        Refusal::AlreadyCaptured => "the redemption is captured already".into(),
+        Refusal::AmountExceedsHeld { held, asked } => format!("{held} held, {asked} asked for"),
+        Refusal::ReversalWindowClosed { until } => {
+            format!("it could be reversed until {}", iso(*until))
+        }
+        Refusal::QuantityExceedsCaptured { left, asked } => {
+            format!("{left} captured and not yet reversed, {asked} asked for")
+        }
+        Refusal::Cancelled { request_id } => {
+            format!("request_id {request_id} was cancelled before this call came")
+        }
+        Refusal::RequestIdReused { request_id } => {
+            format!("request_id {request_id} was used for another request")
+        }
+        Refusal::StockTooLarge { most } => format!("at most {most} can be in stock"),
+        Refusal::LedgerRefused { reason } => format!("the ledger refused: {reason}"),
+    }
+}
+
+fn text_zh(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotFound { resource, id } => format!("找不到{} {id}", chinese(*resource)),
+        Refusal::Exists { resource, id } => format!("{} {id} 已存在", chinese(*resource)),
+        Refusal::NumberTaken { number } => format!("编号 {number} 已被其他商户使用"),
+        Refusal::WrongState {
+            resource, state, ..
+        } => format!(
+            "{}当前状态为 {},不能执行此操作",
+            chinese(*resource),
+            upper(state)
+        ),
+        Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
+        Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
+        Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
+            format!("兑换期为 {start} 至 {end},今天是 {today}")
+        }
+        Refusal::OfferNotActive(Inactive::Agreement { today }) => {
+            format!("商户在 {today} 没有有效的合作协议")
+        }
+        Refusal::AudienceNotMatched { audience } => match audience {
+            Audience::All => "该会员不在兑换对象之内".into(),
+            Audience::Gig => "仅限快递员、外卖骑手和网约车司机兑换".into(),
+            Audience::Senior => "仅限当年满 60 周岁及以上的居民兑换".into(),
+        },
+        Refusal::OfferSoldOut { left, asked } => {
+            format!("库存不足:剩余 {left} 份,需要 {asked} 份")
+        }
+        Refusal::MemberLimitReached {
+            limit,
+            taken,
+            asked,
+        } => format!("每人限兑 {limit} 份,已兑 {taken} 份,本次 {asked} 份"),
+        Refusal::InsufficientPoints {
+            needed,
+            available: Some(available),
+        } => format!("积分不足:可用 {available},需要 {needed}"),
+        Refusal::InsufficientPoints {
+            needed,
+            available: None,
+        } => format!("积分不足:需要 {needed}"),
+        Refusal::HoldExpired { .. } => "预留已过期,请重新下单".into(),
+        Refusal::AlreadyCaptured => "该兑换已核销,请改用撤销".into(),
+        Refusal::AmountExceedsHeld { held, asked } => {
+            format!("超出预留数量:预留 {held} 份,核销 {asked} 份")
+        }
+        Refusal::ReversalWindowClosed { until } => {
+            format!("已过可撤销期限({})", iso(*until))
+        }
+        Refusal::QuantityExceedsCaptured { left, asked } => {
+            format!("超出可撤销数量:可撤销 {left} 份,申请 {asked} 份")
+        }
+        Refusal::Cancelled { .. } => "该请求已被取消,请用新的请求号重新下单".into(),
+        Refusal::RequestIdReused { .. } => "请求号已用于其他请求,请换用新的请求号".into(),
+        Refusal::StockTooLarge { most } => format!("库存最多 {most} 份"),
+        Refusal::LedgerRefused { reason } => format!("积分账本拒绝了此操作:{reason}"),
+    }
+}
+
+fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
+    match refusal {
+        Refusal::NotFound { resource, id } | Refusal::Exists { resource, id } => vec![
+            ("resource", english(*resource).to_owned()),
+            ("id", id.to_string()),
+        ],
+        Refusal::NumberTaken { number } => vec![("number", number.clone())],
+        Refusal::WrongState {
+            resource,
+            id,
+            state,
+        } => vec![
+            ("resource", english(*resource).to_owned()),
+            ("id", id.to_string()),
+            ("state", upper(state)),
+        ],
+        Refusal::MerchantSuspended { state } => vec![("state", upper(state.as_str()))],
+        Refusal::OfferNotActive(Inactive::State(state)) => {
+            vec![("cause", "STATE".into()), ("state", upper(state.as_str()))]
+        }
+        Refusal::OfferNotActive(Inactive::Date { today, start, end }) => vec![
+            ("cause", "DATE".into()),
+            ("local_date", today.to_string()),
+            ("start_date", start.to_string()),
+            ("end_date", end.to_string()),
+        ],
+        Refusal::OfferNotActive(Inactive::Agreement { today }) => vec![
+            ("cause", "AGREEMENT".into()),
+            ("local_date", today.to_string()),
+        ],
+        Refusal::AudienceNotMatched { audience } => match audience {
+            Audience::All | Audience::Gig => vec![("audience", upper(audience.as_str()))],
+            Audience::Senior => {
+                vec![("audience", "SENIOR".into()), ("from_age", "60".into())]
+            }
+        },
+        Refusal::OfferSoldOut { left, asked } => numbers([("left", *left), ("asked", *asked)]),
+        Refusal::MemberLimitReached {
+            limit,
+            taken,
+            asked,
+        } => numbers([("limit", *limit), ("taken", *taken), ("asked", *asked)]),
+        Refusal::InsufficientPoints { needed, available } => numbers(
+            [("needed", *needed)]
+                .into_iter()
+                .chain(available.map(|available| ("available", available))),
+        ),
+        Refusal::HoldExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
+        Refusal::AlreadyCaptured => vec![],
+        Refusal::AmountExceedsHeld { held, asked } => numbers([("held", *held), ("asked", *asked)]),
+        Refusal::ReversalWindowClosed { until } => vec![("reversible_until", iso(*until))],
+        Refusal::QuantityExceedsCaptured { left, asked } => {
+            numbers([("left", *left), ("asked", *asked)])
+        }
+        Refusal::Cancelled { request_id } | Refusal::RequestIdReused { request_id } => {
+            vec![("request_id", request_id.to_string())]
+        }
+        Refusal::StockTooLarge { most } => numbers([("most", *most)]),
+        Refusal::LedgerRefused { reason } => vec![("ledger_reason", reason.clone())],
+    }
+}
+
+fn numbers(values: impl IntoIterator<Item = (&'static str, i64)>) -> Vec<(&'static str, String)> {
+    values
+        .into_iter()
+        .map(|(key, value)| (key, value.to_string()))
+        .collect()
+}
+
+fn english(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Merchant => "merchant",
+        Resource::Agreement => "agreement",
+        Resource::Offer => "offer",
+        Resource::Redemption => "redemption",
+        Resource::Member => "member",
+        Resource::Programme => "programme",
+    }
+}
+
+fn chinese(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Merchant => "商户",
+        Resource::Agreement => "协议",
+        Resource::Offer => "兑换项目",
+        Resource::Redemption => "兑换单",
+        Resource::Member => "会员",
+        Resource::Programme => "积分方案",
+    }
+}
+
+fn upper(name: &str) -> String {
+    name.to_uppercase()
+}
+
+fn iso(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

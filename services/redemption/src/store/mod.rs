@@ -1,0 +1,43 @@
+//! Every SQL statement of the service. Each asks for one community, but for those that pick a community with work to do.
+
+mod answer;
+mod merchant;
+mod offer;
+mod operation;
+mod redemption;
+
+pub use answer::{
+    Answer, Call, Outcome, answer_claim, answer_find, answer_insert_refusal, answer_set,
+    answer_set_refusal,
+};
+pub use merchant::{
+    SummaryRow, agreement_covers, agreement_insert, agreement_list, merchant_find, merchant_insert,
+    merchant_list, merchant_lock, merchant_set_state, merchant_summary,
+};
+pub use offer::{
+    NewPrice, offer_add_stock, offer_find, offer_insert, offer_list, offer_lock,
+    offer_revision_insert, offer_take_stock, offer_update,
+};
+pub use operation::{
+    Lease, Transition, operation_claim_due, operation_delete, operation_due_community,
+    operation_find_pending, operation_insert, operation_pending_of, operation_refused_count,
+    operation_release, operation_settle, transition_insert,
+};
+pub use redemption::{
+    ListFilter, redemption_delete, redemption_due_offer, redemption_expired_lock, redemption_find,
+    redemption_insert, redemption_list, redemption_lock, redemption_quantity_of, redemption_update,
+};
+
+/// Which part of a list: what comes after a row, and at most how much.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<T> {
+    /// The last row of the page before.
+    pub after: Option<T>,
+    /// At most so many rows.
+    pub limit: i64,
+}
+
+/// Reads a value that a constraint keeps to known names.
+fn known<T>(parsed: Option<T>, name: &str) -> sqlx::Result<T> {
+    parsed.ok_or_else(|| sqlx::Error::Decode(format!("unknown name {name:?}").into()))
+}

@@ -1,0 +1,281 @@
+//! Steps of redemptions towards the ledger, and what they changed.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::known;
+use crate::domain::{Kind, Name, Operation, RedemptionState};
+
+/// Adds a pending step; false when another of the same redemption is under way.
+pub async fn operation_insert(
+    conn: &mut PgConnection,
+    operation: &Operation,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        -- redemption.operation_insert
+        insert into redemption.operation (
+            community_id, operation_id, redemption_id, kind, quantity, operator, reason, state, traceparent, due_at, attempts, created_at
+        )
+        values ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, 0, $10)
+        on conflict (community_id, redemption_id) where state = 'pending' do nothing
+        "#,
+        operation.community,
+        operation.id,
+        operation.redemption,
+        operation.kind.as_str(),
+        operation.quantity,
+        operation.operator,
+        operation.reason,
+        operation.traceparent,
+        operation.due_at,
+        operation.created_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Reads a step that is still pending.
+pub async fn operation_find_pending(
+    db: impl PgExecutor<'_>,
+    name: Name,
+) -> sqlx::Result<Option<Operation>> {
+    let row = sqlx::query!(
+        r#"
+        -- redemption.operation_find_pending
+        select community_id, operation_id, redemption_id, kind, quantity, operator, reason, traceparent, due_at, created_at
+        from redemption.operation
+        where community_id = $1 and operation_id = $2 and state = 'pending'
+        "#,
+        name.community,
+        name.id,
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Operation {
+        community: row.community_id,
+        id: row.operation_id,
+        redemption: row.redemption_id,
+        kind: known(Kind::parse(&row.kind), &row.kind)?,
+        quantity: row.quantity,
+        operator: row.operator,
+        reason: row.reason,
+        traceparent: row.traceparent,
+        due_at: row.due_at,
+        created_at: row.created_at,
+    }))
+}
+
+/// The id of the redemption's step that is under way.
+pub async fn operation_pending_of(
+    db: impl PgExecutor<'_>,
+    redemption: Name,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        -- redemption.operation_pending_of
+        select operation_id
+        from redemption.operation
+        where community_id = $1 and redemption_id = $2 and state = 'pending'
+        "#,
+        redemption.community,
+        redemption.id,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// How many steps of the redemption the ledger has refused.
+pub async fn operation_refused_count(
+    db: impl PgExecutor<'_>,
+    redemption: Name,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"
+        -- redemption.operation_refused_count
+        select count(*) as "count!"
+        from redemption.operation
+        where community_id = $1 and redemption_id = $2 and state = 'refused'
+        "#,
+        redemption.community,
+        redemption.id,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Ends a pending step; false when another has ended it.
+pub async fn operation_settle(
+    conn: &mut PgConnection,
+    operation: Name,
+    ledger_entry: Option<i64>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        -- redemption.operation_settle
+        update redemption.operation
+        set state = case when $3::bigint is null then 'refused' else 'done' end, ledger_entry = $3
+        where community_id = $1 and operation_id = $2 and state = 'pending'
+        "#,
+        operation.community,
+        operation.id,
+        ledger_entry,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Removes a step whose redemption never came about.
+pub async fn operation_delete(conn: &mut PgConnection, operation: Name) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- redemption.operation_delete
+        delete from redemption.operation where community_id = $1 and operation_id = $2
+        "#,
+        operation.community,
+        operation.id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lets a recovery loop take up a pending step from an instant on.
+pub async fn operation_release(
+    db: impl PgExecutor<'_>,
+    operation: Name,
+    due_at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- redemption.operation_release
+        update redemption.operation
+        set due_at = $3
+        where community_id = $1 and operation_id = $2 and state = 'pending'
+        "#,
+        operation.community,
+        operation.id,
+        due_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Picks a community with a step that is due.
+pub async fn operation_due_community(
+    db: impl PgExecutor<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        -- redemption.operation_due_community
+        select community_id
+        from redemption.operation
+        where state = 'pending' and due_at <= $1
+        order by due_at
+        limit 1
+        "#,
+        now,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// For how long whoever claims a step may work on it alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// When it begins.
+    pub now: DateTime<Utc>,
+    /// When others may take the step up.
+    pub until: DateTime<Utc>,
+}
+
+/// A step to be taken up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Its id.
+    pub operation: Uuid,
+    /// The trace of its call.
+    pub traceparent: Option<String>,
+}
+
+/// Claims the steps of a community that are due, longest due first, under a lease.
+pub async fn operation_claim_due(
+    db: impl PgExecutor<'_>,
+    community: Uuid,
+    lease: Lease,
+) -> sqlx::Result<Vec<Due>> {
+    let rows = sqlx::query!(
+        r#"
+        -- redemption.operation_claim_due
+        update redemption.operation
+        set due_at = $3, attempts = attempts + 1
+        where community_id = $1 and operation_id in (
+            select operation_id
+            from redemption.operation
+            where community_id = $1 and state = 'pending' and due_at <= $2
+            order by due_at
+            limit 20
+            for update skip locked
+        )
+        returning operation_id, traceparent
+        "#,
+        community,
+        lease.now,
+        lease.until,
+    )
+    .fetch_all(db)
+    .await?;
+    let due = rows.into_iter().map(|row| Due {
+        operation: row.operation_id,
+        traceparent: row.traceparent,
+    });
+    Ok(due.collect())
+}
+
+/// What a step changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Transition<'a> {
+    /// The step.
+    pub operation: &'a Operation,
+    /// Where the redemption stood.
+    pub from: RedemptionState,
+    /// Where it stands.
+    pub to: RedemptionState,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Adds what a step changed to the redemption's history.
+pub async fn transition_insert(
+    conn: &mut PgConnection,
+    transition: Transition<'_>,
+) -> sqlx::Result<()> {
+    let operation = transition.operation;
+    sqlx::query!(
+        r#"
+        -- redemption.transition_insert
+        insert into redemption.transition (
+            community_id, request_id, redemption_id, from_state, to_state, quantity, operator, reason, recorded_at
+        )
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "#,
+        operation.community,
+        operation.id,
+        operation.redemption,
+        transition.from.as_str(),
+        transition.to.as_str(),
+        operation.quantity,
+        operation.operator,
+        operation.reason,
+        transition.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

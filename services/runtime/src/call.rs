@@ -1,0 +1,186 @@
+//! What every call passes on its way to a service: a span, the caller, the deadline, and a net under panics.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use crate::{caller, deadline::Deadline, panics, status, trace::Record};
+
+/// How prost begins to say that bytes are no message.
+const UNDECODABLE: &str = "failed to decode Protobuf message";
+
+#[derive(Clone, Copy)]
+pub(crate) struct CallLayer;
+
+#[derive(Clone)]
+pub(crate) struct Call<S>(S);
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Call<S>;
+
+    fn layer(&self, service: S) -> Call<S> {
+        Call(service)
+    }
+}
+
+impl<S> Service<Request<Body>> for Call<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let record = Record::start(&request);
+        let deadline = Deadline::of_headers(request.headers());
+        // tonic has a timer of its own for the same header, which gives CANCELLED. This one starts first, here and not
+        // in the future, so it ends first.
+        let timer = deadline
+            .0
+            .map(|at| tokio::time::sleep_until(Instant::from_std(at)));
+        request.extensions_mut().insert(deadline);
+        match caller::admit(request.headers()) {
+            Ok(caller) => request.extensions_mut().insert(caller),
+            Err(refusal) => {
+                let response = record.finish(refusal.into_http());
+                return Box::pin(std::future::ready(Ok(response)));
+            }
+        };
+        if deadline.has_passed() {
+            let response = record.finish(status::deadline_exceeded().into_http());
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        let span = record.span();
+        // A task of its own, which goes on when the time runs out or the caller goes away: to drop it anywhere could
+        // give a database connection back in the middle of beginning a transaction, which would stay open unseen.
+        let work = panics::caught(self.0.call(request)).instrument(span.clone());
+        let work = tokio::spawn(work);
+        let served = async move {
+            let timeout = async {
+                match timer {
+                    Some(timer) => timer.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                answer = work => match answer {
+                    Ok(Ok(Ok(response))) => told_apart(response),
+                    Ok(Ok(Err(never))) => match never {},
+                    Ok(Err(panic)) => {
+                        tracing::error!("A call panicked: {panic}");
+                        status::internal().into_http()
+                    }
+                    // Only the end of the whole process ends a task.
+                    Err(_) => Status::unavailable("the service is stopping").into_http(),
+                },
+                () = timeout => status::deadline_exceeded().into_http(),
+            }
+        };
+        Box::pin(async move { Ok(record.finish(served.instrument(span).await)) })
+    }
+}
+
+/// tonic calls a request that is no message of its method INTERNAL, which is for our own bugs.
+fn told_apart(response: Response<Body>) -> Response<Body> {
+    match Status::from_header_map(response.headers()) {
+        Some(status)
+            if status.code() == Code::Internal && status.message().starts_with(UNDECODABLE) =>
+        {
+            status::malformed(status.message()).into_http()
+        }
+        _ => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::Caller;
+
+    async fn code_of<F>(timeout: Option<&'static str>, answer: impl Fn(Request<Body>) -> F) -> Code
+    where
+        F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    {
+        let mut request = Request::new(Body::empty());
+        if let Some(timeout) = timeout {
+            let value = HeaderValue::from_static(timeout);
+            request.headers_mut().insert("grpc-timeout", value);
+        }
+        let response = CallLayer
+            .layer(service_fn(answer))
+            .oneshot(request)
+            .await
+            .unwrap();
+        Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+    }
+
+    #[tokio::test]
+    async fn a_service_sees_the_caller_and_the_deadline() {
+        let code = code_of(Some("5S"), |request| async move {
+            assert_eq!(request.extensions().get(), Some(&Caller { subject: None }));
+            let deadline: &Deadline = request.extensions().get().unwrap();
+            let left = deadline.remaining(Duration::from_secs(60));
+            assert!(left > Duration::from_secs(4) && left <= Duration::from_secs(5));
+            Ok(Response::new(Body::empty()))
+        });
+        assert_eq!(code.await, Code::Ok);
+    }
+
+    #[tokio::test]
+    async fn time_that_runs_out_is_deadline_exceeded() {
+        let code = code_of(Some("20m"), |_| std::future::pending());
+        assert_eq!(code.await, Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn what_has_begun_goes_on_though_nobody_waits_for_it() {
+        let (report, ended) = tokio::sync::oneshot::channel();
+        let report = std::sync::Mutex::new(Some(report));
+        let code = code_of(Some("5m"), |_| {
+            let report = report.lock().unwrap().take();
+            async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                report.unwrap().send(()).unwrap();
+                Ok(Response::new(Body::empty()))
+            }
+        });
+
+        assert_eq!(code.await, Code::DeadlineExceeded);
+        assert!(ended.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_comes_too_late_is_not_begun() {
+        let code = code_of(Some("0m"), |_| async { panic!("nobody waits for this") });
+        assert_eq!(code.await, Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_internal() {
+        assert_eq!(
+            code_of(None, |_| async { panic!("our bug") }).await,
+            Code::Internal
+        );
+    }
+}

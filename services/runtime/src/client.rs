@@ -1,0 +1,97 @@
+//! How a service calls another: channels that notice a dead peer, and calls that carry the trace and a deadline.
+
+use std::{
+    error::Error,
+    fmt::Display,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response};
+use tonic::{
+    Code, Status, TimeoutExpired,
+    body::Body,
+    transport::{Channel, ClientTlsConfig, Endpoint},
+};
+use tower::Service;
+
+use crate::{Problem, status, telemetry};
+
+/// A channel for generated clients: `LedgerServiceClient<Traced>`. It sends the current span as `traceparent`, and
+/// gives DEADLINE_EXCEEDED when time runs out on this side first, where tonic gives CANCELLED.
+#[derive(Clone, Debug)]
+pub struct Traced(Channel);
+
+/// Prepares a channel to `url`; it connects at the first call and again after each loss. Needs a Tokio runtime.
+pub fn channel(url: &str) -> Result<Channel, Problem> {
+    let wrong =
+        |why: &dyn Display| Problem::new(format!("{url} is not like http://host:7401: {why}"));
+    let mut endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|error| wrong(&error))?
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true)
+        // Without these a channel stays for ever on a connection whose peer is gone.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true);
+    match endpoint.uri().scheme_str() {
+        Some("http") => {}
+        Some("https") => {
+            endpoint = endpoint
+                .tls_config(ClientTlsConfig::new().with_native_roots())
+                .map_err(|error| wrong(&error))?;
+        }
+        _ => return Err(wrong(&"it starts neither with http:// nor with https://")),
+    }
+    Ok(endpoint.connect_lazy())
+}
+
+/// Makes a channel carry traces and clear deadlines.
+pub fn traced(channel: Channel) -> Traced {
+    Traced(channel)
+}
+
+/// A request that gives up after `timeout`, on both sides.
+pub fn request<T>(message: T, timeout: Duration) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(timeout);
+    request
+}
+
+impl Service<Request<Body>> for Traced {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.0.poll_ready(context).map_err(failure)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(parent) = telemetry::current_traceparent()
+            && let Ok(value) = HeaderValue::try_from(parent)
+        {
+            request.headers_mut().insert(telemetry::TRACEPARENT, value);
+        }
+        let answer = self.0.call(request);
+        Box::pin(async move { answer.await.map_err(failure) })
+    }
+}
+
+fn failure(error: tonic::transport::Error) -> Status {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        if error.is::<TimeoutExpired>() {
+            return status::deadline_exceeded();
+        }
+        cause = error.source();
+    }
+    let status = Status::from_error(error.into());
+    match status.code() {
+        // The connection broke in the middle of a call: as good as no connection, the same request may be sent again.
+        Code::Unknown => Status::unavailable(status.message()),
+        _ => status,
+    }
+}

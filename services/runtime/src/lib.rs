@@ -1,0 +1,44 @@
+//! What every service needs and no service should write again: time, ids, the database, the gRPC server and client,
+//! errors, request fields, background loops and telemetry. It knows no word of the domain.
+
+mod call;
+mod caller;
+mod client;
+mod clock;
+mod database;
+mod deadline;
+mod fields;
+mod ids;
+mod page;
+mod panics;
+mod postgres;
+mod problem;
+mod server;
+mod status;
+mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+mod testing;
+mod trace;
+mod worker;
+
+pub use caller::Caller;
+pub use client::{Traced, channel, request, traced};
+pub use clock::Clock;
+pub use database::{
+    MIGRATIONS, connect, constraint, create_database, is_retryable, is_unavailable, migrate,
+};
+pub use deadline::Deadline;
+pub use fields::{Fields, duration, from_duration, timestamp};
+pub use ids::Ids;
+pub use page::{decode_page_token, encode_page_token};
+pub use postgres::{Durability, Postgres};
+pub use problem::Problem;
+pub use server::{Server, listen};
+pub use status::{
+    Reason, Violation, aborted, deadline_exceeded, internal, invalid, reason_of, refusal,
+    unavailable,
+};
+pub use telemetry::{Telemetry, current_traceparent, init, init_quiet, span_with_parent};
+#[cfg(any(test, feature = "testing"))]
+pub use testing::TestDatabase;
+pub use worker::{Nudge, Progress, spawn_worker};

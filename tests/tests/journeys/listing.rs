@@ -1,0 +1,193 @@
+//! Every list, page by page: all items once, and tokens that belong to their query.
+
+use journeys::{
+    World, date, refused, send,
+    wire::{self, Wire},
+};
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use proto::{activity::v1 as act, ledger::v1 as led};
+use tonic::Code;
+use uuid::Uuid;
+
+/// A world with several of everything that can be listed.
+async fn crowd() -> (World, String) {
+    let world = World::start().await;
+    world.programme(Uuid::from_u128(7), None).await;
+    world.put_in_force(journeys::per_hour("*", 60)).await;
+    for number in 1..=3 {
+        let team = act::CreateTeamRequest {
+            parent: world.community_name(),
+            team: Some(act::Team {
+                number: format!("T{number}"),
+                display_name: "Red scarves".to_owned(),
+                ..Default::default()
+            }),
+            request_id: world.id(),
+            ..Default::default()
+        };
+        send!(world.clients.activity, create_team, team).unwrap();
+    }
+    let (merchant, offer, member) = world.counter(50).await;
+    world
+        .agreement(&merchant, date(2025, 1, 1), date(2025, 12, 31))
+        .await;
+    world.offer(&merchant).draft().await;
+    world.merchant().await;
+    world.volunteer().register().await;
+    world.earn(&member, 30).await;
+    for _ in 0..3 {
+        world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    }
+    (world, format!("{}|{}", merchant.name, member.name))
+}
+
+/// A list's request for one parent.
+fn list(method: &MethodDescriptor, parent: &str) -> DynamicMessage {
+    let mut message = DynamicMessage::new(method.input());
+    message.set_field_by_name("parent", Value::String(parent.to_owned()));
+    message
+}
+
+/// One page and the token of the next.
+async fn page(
+    wire: &mut Wire,
+    method: &MethodDescriptor,
+    message: &DynamicMessage,
+) -> (Vec<Value>, String) {
+    let answer = wire.call(method, message).await.unwrap();
+    let items = method.output().fields().next().unwrap();
+    let token = answer.get_field_by_name("next_page_token").unwrap();
+    let Value::List(items) = answer.get_field(&items).into_owned() else {
+        panic!("{} lists something", method.name());
+    };
+    (items, token.as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
+    let (world, names) = crowd().await;
+    let (merchant, member) = names.split_once('|').unwrap();
+    let lists = wire::methods()
+        .into_iter()
+        .filter(|method| method.name().starts_with("List"));
+
+    for method in lists {
+        let name = method.name().to_owned();
+        let (parent, other) = match name.as_str() {
+            "ListAgreements" => (merchant.to_owned(), other(merchant)),
+            "ListHourEntries" => (member.to_owned(), other(member)),
+            "ListPolicyRevisions" | "ListGrants" => {
+                let programme = world.programme_name();
+                (programme.clone(), other(&programme))
+            }
+            _ => (
+                world.community_name(),
+                format!("communities/{}", Uuid::from_u128(9)),
+            ),
+        };
+        let mut wire = world.wire(&method);
+        let mut message = list(&method, &parent);
+        let (whole, end) = page(&mut wire, &method, &message).await;
+        assert!(
+            whole.len() >= 2 && end.is_empty(),
+            "{name}: {}",
+            whole.len()
+        );
+
+        message.set_field_by_name("page_size", Value::I32(1_000_000));
+        assert_eq!(page(&mut wire, &method, &message).await.0, whole, "{name}");
+        message.set_field_by_name("page_size", Value::I32(-1));
+        let refusal = refused(&wire.call(&method, &message).await.unwrap_err());
+        assert_eq!(refusal.code, Code::InvalidArgument, "{name}");
+        assert_eq!(refusal.fields, ["page_size"], "{name}");
+
+        message.set_field_by_name("page_size", Value::I32(1));
+        let mut items = Vec::new();
+        let mut tokens = Vec::new();
+        loop {
+            let (page, token) = page(&mut wire, &method, &message).await;
+            assert!(page.len() <= 1, "{name}");
+            items.extend(page);
+            if token.is_empty() {
+                break;
+            }
+            assert!(items.len() <= whole.len(), "{name} comes to an end");
+            message.set_field_by_name("page_token", Value::String(token.clone()));
+            tokens.push(token);
+        }
+        assert_eq!(items, whole, "{name}");
+
+        let mut foreign = list(&method, &other);
+        for token in [tokens[0].as_str(), "no-token", "\u{0}"] {
+            foreign.set_field_by_name("page_token", Value::String(token.to_owned()));
+            let refusal = refused(&wire.call(&method, &foreign).await.unwrap_err());
+            assert_eq!(refusal.code, Code::InvalidArgument, "{name} {token:?}");
+            assert_eq!(refusal.fields, ["page_token"], "{name} {token:?}");
+        }
+    }
+}
+
+/// The same kind of thing, of another community.
+fn other(name: &str) -> String {
+    let mut segments: Vec<String> = name.split('/').map(str::to_owned).collect();
+    segments[1] = Uuid::from_u128(9).to_string();
+    segments.join("/")
+}
+
+#[tokio::test]
+async fn a_page_goes_on_where_it_stopped_though_more_has_come_in_between() {
+    let (world, _) = crowd().await;
+    let mut message = led::ListEntriesRequest {
+        parent: world.community_name(),
+        page_size: 3,
+        ..Default::default()
+    };
+    let first = send!(world.clients.ledger, list_entries, message.clone()).unwrap();
+    let member = world.volunteer().with_points(5).await;
+
+    message.page_token = first.next_page_token;
+    message.page_size = 100;
+    let rest = send!(world.clients.ledger, list_entries, message).unwrap();
+
+    let numbers: Vec<i64> = first
+        .entries
+        .iter()
+        .chain(&rest.entries)
+        .map(|entry| entry.sequence)
+        .collect();
+    let dense: Vec<i64> = (1..=6).collect();
+    assert_eq!(numbers, dense);
+    let last = rest.entries.last().unwrap();
+    assert_eq!(last.credit_account, world.points(&member).await.name);
+}
+
+#[tokio::test]
+async fn redemptions_are_listed_newest_first_by_shop_member_and_state() {
+    let world = World::start().await;
+    let (merchant, offer, member) = world.counter(100).await;
+    let other = world.volunteer().with_points(100).await;
+    let first = world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::seconds(1));
+    let second = world.redeem(world.order(&other, &offer, 1)).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::seconds(1));
+    let held = world
+        .hold(world.reservation(&member, &offer, 1))
+        .await
+        .unwrap();
+    let find = async |merchant: &str, member: &str, state: i32| {
+        let message = proto::redemption::v1::ListRedemptionsRequest {
+            parent: world.community_name(),
+            merchant: merchant.to_owned(),
+            member: member.to_owned(),
+            state,
+            ..Default::default()
+        };
+        let answer = send!(world.clients.redemption, list_redemptions, message);
+        answer.unwrap().redemptions
+    };
+
+    let of_shop = find(&merchant.name, "", 0).await;
+    assert_eq!(of_shop, [held.clone(), second, first.clone()]);
+    assert_eq!(find("", &member.name, 0).await, [held.clone(), first]);
+    assert_eq!(find("", "", held.state).await, [held]);
+}

@@ -1,0 +1,26 @@
+//! Whole-system journeys, over gRPC only: what residents, shops, staff and operators can rely on.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod resident;
+mod setup;
+
+mod earning;
+mod hours;
+
+mod cancel;
+mod refusal;
+mod reversal;
+
+mod race;
+mod twins;
+
+mod chaos;
+mod crash;
+mod outage;
+mod replicas;
+
+mod listing;
+mod sample;
+mod serving;
+mod wrong_input;
