@@ -24,7 +24,10 @@ grant usage on schema ledger to linli_ledger;
 create table ledger.journal (
     community_id     uuid        not null,
     next_sequence    bigint      not null, -- of the next entry; 1 at first
+    definitions      bigint      not null, -- counts changes of accounts that are no entries
     last_recorded_at timestamptz not null, -- of the last entry; time in a journal never runs backwards
+    last_definition  bigint      not null default 0, -- number of the last definition
+    last_refusal     bigint      not null default 0, -- number of the last refusal
     constraint journal_pk primary key (community_id),
     constraint journal_next_sequence_positive check (next_sequence > 0)
 );
@@ -62,11 +65,12 @@ create table ledger.account (
     constraint account_expiry_account_fk foreign key (community_id, expiry_account_id) references ledger.account,
     constraint account_kind_range check (kind between 1 and 4),
     constraint account_held_range check (held >= 0),
-    constraint account_min_balance check (balance - held >= min_balance),
-    constraint account_max_balance check (balance <= max_balance),
+    -- Where lots are kept, expired points do not count for max_balance and leave whatever min_balance says; a row can't tell them.
+    constraint account_min_balance check (balance - held >= min_balance or expiry_account_id is not null),
+    constraint account_max_balance check (balance <= max_balance or expiry_account_id is not null),
+    constraint account_lots_cover check (balance - held >= 0 or expiry_account_id is null),
     constraint account_lots_not_negative check (expiry_account_id is null or min_balance >= 0)
 ) with (fillfactor = 70);
-create index account_programme on ledger.account (community_id, programme_id, kind, account_id);
 
 -- The part of an account that expires at one instant. Remaining and held, summed over the lots, are the account's balance.
 create table ledger.lot (
@@ -110,7 +114,8 @@ create table ledger.entry (
     constraint entry_kind_range check (kind between 1 and 7),
     constraint entry_amount_positive check (amount > 0),
     constraint entry_two_accounts check (debit_account_id <> credit_account_id),
-    constraint entry_fingerprint_with_request check ((request_id is null) = (fingerprint is null))
+    constraint entry_fingerprint_with_request check ((request_id is null) = (fingerprint is null)),
+    constraint entry_fingerprint_length check (octet_length(fingerprint) = 16)
 );
 create index entry_related on ledger.entry (community_id, related_sequence) where related_sequence is not null;
 
@@ -160,10 +165,70 @@ create table ledger.refusal (
     fingerprint  bytea       not null, -- of the request's content, 16 bytes
     refusal      jsonb       not null,
     recorded_at  timestamptz not null,
+    number       bigint      not null, -- 1, 2, 3 … within the community, in commit order
     constraint refusal_pk primary key (community_id, request_id),
+    constraint refusal_number_unique unique (community_id, number),
     constraint refusal_journal_fk foreign key (community_id) references ledger.journal
 );
 
+-- What assets and accounts are, and every change of a limit: what the state has that entries do not tell. Rows are only added, in the
+-- transaction that makes the change; a column that does not belong to the kind is null.
+create table ledger.definition (
+    community_id      uuid        not null,
+    number            bigint      not null, -- 1, 2, 3 … within the community, in commit order
+    kind              smallint    not null, -- 1 asset, 2 account, 3 limits of an account
+    sequence          bigint      not null, -- of the last entry before it
+    asset             text,                 -- its code, of an asset or an account
+    exponent          smallint,             -- of an asset
+    account_id        uuid,                 -- of an account or its limits
+    programme_id      uuid,                 -- of an account, as are the next three
+    account_kind      smallint,
+    owner_id          uuid,
+    expiry_account_id uuid,
+    min_balance       bigint,               -- of an account or its new limits
+    max_balance       bigint,               -- of an account or its new limits
+    recorded_at       timestamptz not null,
+    constraint definition_pk primary key (community_id, number),
+    constraint definition_kind_range check (kind between 1 and 3),
+    constraint definition_journal_fk foreign key (community_id) references ledger.journal
+);
+
+-- Whoever seals a community's journal locks its row; there is nothing else in it. What sealing writes has no foreign key to the
+-- journal, for that would make it wait for postings and postings for it.
+create table ledger.sealer (
+    community_id uuid not null,
+    constraint sealer_pk primary key (community_id)
+);
+
+-- The Merkle tree over the entries in sequence order, in tiles of up to 256 hashes; only the last tile of a level still grows.
+create table ledger.tile (
+    community_id uuid     not null,
+    level        smallint not null, -- a hash stands for 256^level entries
+    index        bigint   not null, -- 0, 1, 2 … within the level
+    hashes       bytea    not null, -- 32 bytes each
+    constraint tile_pk primary key (community_id, level, index),
+    constraint tile_level_range check (level between 0 and 7),
+    constraint tile_hashes_length check (octet_length(hashes) between 32 and 8192 and octet_length(hashes) % 32 = 0)
+);
+
+-- The signed heads of the tree. Rows are only added.
+create table ledger.checkpoint (
+    community_id     uuid        not null,
+    number           bigint      not null, -- 1, 2, 3 … within the community
+    size             bigint      not null, -- the tree is over the entries 1 to size
+    root             bytea       not null, -- of the tree
+    definitions      bigint      not null, -- how many definitions it covers
+    definitions_hash bytea       not null, -- of their chain
+    refusals         bigint      not null, -- how many refusals it covers
+    refusals_hash    bytea       not null, -- of their chain
+    note             text        not null, -- the signed text that says all of the above
+    signed_at        timestamptz not null,
+    constraint checkpoint_pk primary key (community_id, number)
+);
+create index checkpoint_size on ledger.checkpoint (community_id, size);
+
+grant select, insert, update on ledger.sealer, ledger.tile to linli_ledger;
+grant select, insert on ledger.definition, ledger.checkpoint to linli_ledger;
 grant select, insert, update on ledger.journal, ledger.account, ledger.lot, ledger.hold to linli_ledger;
 grant delete on ledger.lot to linli_ledger;
 grant select, insert on ledger.asset, ledger.entry, ledger.statement_page, ledger.allocation, ledger.refusal to linli_ledger;

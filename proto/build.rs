@@ -5,10 +5,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=linli");
     println!("cargo:rerun-if-changed=google");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for service in ["ledger", "activity", "redemption"] {
+    let contracts = [
+        ("ledger", &["ledger", "proof"][..]),
+        ("activity", &["activity"]),
+        ("redemption", &["redemption"]),
+    ];
+    for (service, files) in contracts {
         let mut compiler = protox::Compiler::new(["."])?;
         compiler.include_imports(true).include_source_info(true);
-        compiler.open_files([format!("linli/{service}/v1/{service}.proto")])?;
+        compiler.open_files(
+            files
+                .iter()
+                .map(|file| format!("linli/{service}/v1/{file}.proto")),
+        )?;
         fs::write(
             out.join(format!("{service}.descriptor")),
             compiler.encode_file_descriptor_set(),

@@ -287,6 +287,7 @@ async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids) -> System {
         clock: clock.clone(),
         ids: ids.clone(),
         listen: Ports::ANY,
+        signer: Some(linli::key::temporary()),
     };
     System::start(config).await.unwrap()
 }

@@ -12,7 +12,7 @@ use tonic::{
 
 use crate::{PATIENCE, World};
 
-/// Every method of every contract, in the contracts' order.
+/// Every method of every contract that takes one message and gives one, in the contracts' order.
 pub fn methods() -> Vec<MethodDescriptor> {
     let contracts = [
         proto::ledger::v1::DESCRIPTOR,
@@ -24,6 +24,7 @@ pub fn methods() -> Vec<MethodDescriptor> {
         .map(|contract| DescriptorPool::decode(contract).unwrap())
         .flat_map(|pool| pool.services().collect::<Vec<_>>())
         .flat_map(|service| service.methods().collect::<Vec<_>>())
+        .filter(|method| !method.is_client_streaming() && !method.is_server_streaming())
         .collect()
 }
 

@@ -32,7 +32,15 @@ impl Ledger {
         };
         let mut tx = self.pool.begin().await?;
         store::journal_open(&mut tx, community, asset.created_at).await?;
+        if store::asset_find(&mut tx, community, &asset.code)
+            .await?
+            .is_none()
+        {
+            // Definitions are numbered in the order in which they hold this lock.
+            store::journal_lock(&mut tx, community).await?;
+        }
         if store::asset_insert(&mut tx, community, &asset).await? {
+            store::asset_log(&mut tx, community, &asset).await?;
             tx.commit().await?;
             return Ok(asset);
         }
@@ -75,7 +83,17 @@ impl Ledger {
                 .ok_or(not_found)?;
             account.accept_expiry_account(&expired.definition)?;
         }
-        store::account_insert(&mut tx, community, &account, self.clock.now()).await?;
+        if store::account_find(&mut tx, community, account.id)
+            .await?
+            .is_none()
+        {
+            // Definitions are numbered in the order in which they hold this lock.
+            store::journal_lock(&mut tx, community).await?;
+            let now = self.clock.now();
+            if store::account_insert(&mut tx, community, &account, now).await? {
+                store::account_log(&mut tx, community, &account, now).await?;
+            }
+        }
         let not_found = Refusal::AccountNotFound {
             account: account.id,
         };
@@ -129,6 +147,7 @@ impl Ledger {
         }
         account.set_limits(limits)?;
         store::account_set_limits(&mut tx, community, id, limits).await?;
+        store::limits_log(&mut tx, community, id, limits, self.clock.now()).await?;
         tx.commit().await?;
         Ok(account)
     }

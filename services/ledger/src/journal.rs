@@ -1,20 +1,16 @@
 //! Use cases that write to the journal or read it.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use crate::{
     Error, Ledger,
     domain::{
-        Answer, Book, CaptureHold, Command, CommunityId, CreateHold, Entry, Hold, Refusal,
-        ReleaseHold, Request, RequestId, ReverseEntry,
+        CaptureHold, Command, CommunityId, CreateHold, Entry, Hold, Refusal, ReleaseHold, Request,
+        RequestId, ReverseEntry,
     },
-    store::{self, EntryQuery, Needs},
+    engine::Outcome,
+    store::{self, EntryQuery},
 };
-
-/// What came of one request: its entry, or why there is none.
-pub type Outcome = Result<Entry, Refusal>;
 
 impl Ledger {
     /// Posts transfers, each with an outcome of its own.
@@ -23,7 +19,7 @@ impl Ledger {
         community: CommunityId,
         requests: Vec<Request>,
     ) -> Result<Vec<Outcome>, Error> {
-        self.post(community, &requests).await
+        self.engine.post(community, requests).await
     }
 
     /// Reserves an amount.
@@ -111,59 +107,14 @@ impl Ledger {
         id: RequestId,
         command: Command,
     ) -> Result<Entry, Error> {
-        let request = Request {
-            id: Some(id),
-            linked: false,
-            command,
-        };
+        let request = Request::new(id, false, command);
         let outcome = self
-            .post(community, &[request])
+            .engine
+            .post(community, vec![request])
             .await?
             .pop()
             .expect("one request in, one outcome out");
         Ok(outcome?)
-    }
-
-    /// Applies requests to the journal, in order: lock, read what they touch, decide, write, commit.
-    pub(crate) async fn post(
-        &self,
-        community: CommunityId,
-        requests: &[Request],
-    ) -> Result<Vec<Outcome>, Error> {
-        let mut tx = self.pool.begin().await?;
-        // The lock is its own statement: what is read after it is what the last writer committed.
-        let head = store::journal_lock(&mut tx, community).await?;
-        let exists = head.is_some();
-        let (now, next_sequence) = match head {
-            Some(head) => (
-                self.clock.now().max(head.last_recorded_at),
-                head.next_sequence,
-            ),
-            None => (self.clock.now(), 1),
-        };
-        let mut book = Book::new(now, next_sequence);
-        let mut entries = Vec::new();
-        if exists {
-            entries = store::load(&mut tx, community, Needs::of(requests), &mut book).await?;
-        }
-        let answers = book.apply(requests);
-        entries.extend(book.changes.entries.iter().cloned());
-        let entries: HashMap<i64, Entry> = entries
-            .into_iter()
-            .map(|entry| (entry.sequence, entry))
-            .collect();
-        if exists {
-            store::write(&mut tx, community, &book).await?;
-        }
-        tx.commit().await?;
-        let outcome = |answer| match answer {
-            Answer::Posted(sequence) => Ok(entries
-                .get(&sequence)
-                .cloned()
-                .expect("a posted entry was read or written")),
-            Answer::Refused(refusal) => Err(refusal),
-        };
-        Ok(answers.into_iter().map(outcome).collect())
     }
 
     async fn hold_as_answered(

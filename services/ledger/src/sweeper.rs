@@ -49,7 +49,7 @@ impl Ledger {
                 continue;
             }
             let before = swept;
-            for outcome in self.post(community, &due).await? {
+            for outcome in self.engine.post(community, due).await? {
                 // A refusal means that someone else was quicker.
                 match outcome.map(|entry| entry.kind) {
                     Ok(EntryKind::LotExpiry) => swept.lots += 1,
@@ -71,8 +71,9 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
-    /// Starts the sweeper.
+    /// Starts the sweeper, and the sealer when there is a key.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.spawn_sealer(tasks, stop);
         let ledger = self.clone();
         let sweep = move || {
             let ledger = ledger.clone();

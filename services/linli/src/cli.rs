@@ -1,11 +1,19 @@
 //! The command line: what can be asked for, and one line for whatever goes wrong.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use ledger::proof::Verifier;
 use runtime::{Problem, Telemetry};
 
-use crate::{call, demo, role::Role, serve, system::Ports, terminal, up};
+use crate::{
+    bench::{self, Timing},
+    call, demo, key, receipt,
+    role::Role,
+    serve,
+    system::Ports,
+    terminal, up, verify,
+};
 
 /// A points-and-rewards exchange for communities.
 #[derive(Debug, Parser)]
@@ -27,6 +35,113 @@ enum Command {
     Serve(ServeArgs),
     /// Bring the database at DATABASE_URL up to this version
     Migrate(DatabaseArgs),
+    /// Fetch the receipt of an entry: what proves that it is in the journal
+    Receipt(ReceiptArgs),
+    /// Make a key for LINLI_LEDGER_KEY; prints it, and under it the verifier key that others may know
+    Key,
+    /// Recompute everything from the journal and name each row that differs
+    Verify(VerifyArgs),
+    /// Measure the speed of this machine and of what runs on it
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Measure the ledger beside the textbook way, on a temporary PostgreSQL with fsync
+    Ledger(BenchLedgerArgs),
+}
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct BenchLedgerArgs {
+    /// Print one JSON object in place of the tables
+    #[arg(long)]
+    pub json: bool,
+    /// Only the figures that something is required of, within a minute
+    #[arg(long)]
+    pub quick: bool,
+    /// Store so many transfers first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub preload: u64,
+    /// How long each figure is measured at a time [default: 2, with --quick 0.8]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// Only this figure, as in `bulk_hot`, `bulk_1000_lots` or `unary_256_hot`; may be repeated
+    #[arg(long, value_name = "FIGURE")]
+    pub only: Vec<String>,
+}
+
+impl BenchLedgerArgs {
+    /// How long each figure is measured at a time; a quarter of that goes before.
+    pub fn timing(&self) -> Timing {
+        let usual = if self.quick { 800 } else { 2_000 };
+        let measured = self.seconds.unwrap_or(Duration::from_millis(usual));
+        Timing {
+            warm_up: measured / 4,
+            measured,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.1..=3_600.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "not a number of seconds from 0.1 to 3600".to_owned())
+}
+
+/// Which receipt.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ReceiptArgs {
+    /// The entry, as in communities/…/entries/17
+    pub entry: Option<String>,
+    /// Where the ledger is [default: where `linli up` puts it]
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// File to write it to [default: the terminal]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(subcommand)]
+    check: Option<ReceiptCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ReceiptCommand {
+    /// Check a receipt, without network or database
+    Check(ReceiptCheckArgs),
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct ReceiptCheckArgs {
+    /// The receipt
+    pub file: PathBuf,
+    /// The ledger's verifier key, as `linli call GetVerifierKey` shows it
+    #[arg(long, value_name = "KEY", value_parser = key::verifier)]
+    pub key: Verifier,
+}
+
+/// What to verify.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Only this community
+    #[arg(long, value_name = "UUID")]
+    pub community: Option<uuid::Uuid>,
+    /// The ledger's verifier key, to check the signatures of its checkpoints [default: that of --data]
+    #[arg(long, value_name = "KEY", value_parser = key::verifier)]
+    pub key: Option<Verifier>,
+    /// A checkpoint kept elsewhere, whose past still has to stand; may be repeated
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    pub checkpoints: Vec<PathBuf>,
+    /// Data folder of a `linli up` that does not run, in place of DATABASE_URL
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The database
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// What to replay.
@@ -113,6 +228,14 @@ pub struct ServeArgs {
     /// Address to listen at; of several services the host counts, and each takes its own port
     #[arg(long, env = "LINLI_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// The key that the ledger signs its checkpoints with: PRIVATE+KEY+name+hash+base64
+    #[arg(
+        long,
+        env = "LINLI_LEDGER_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub ledger_key: Option<String>,
     /// Where the ledger is
     #[arg(long, env = "LINLI_LEDGER_URL", value_name = "URL")]
     pub ledger_url: Option<String>,
@@ -144,6 +267,13 @@ fn run(command: Command) -> Result<(), Problem> {
             Command::Call(args) => call::run(args).await,
             Command::Serve(args) => serve::run(args).await,
             Command::Migrate(args) => migrate(&args).await,
+            Command::Receipt(args) => match args.check {
+                Some(ReceiptCommand::Check(args)) => receipt::check(&args),
+                None => receipt::fetch(args).await,
+            },
+            Command::Verify(args) => verify::run(args).await,
+            Command::Key => key::print_new(),
+            Command::Bench(Bench::Ledger(args)) => bench::ledger(args).await,
         };
         Ok::<_, Problem>((telemetry, done))
     })?;
@@ -158,10 +288,16 @@ fn run(command: Command) -> Result<(), Problem> {
 
 fn telemetry(command: &Command) -> Result<Option<Telemetry>, Problem> {
     let service = match command {
-        Command::Demo(_) | Command::Call(_) => {
+        Command::Demo(_)
+        | Command::Call(_)
+        | Command::Receipt(_)
+        | Command::Verify(_)
+        | Command::Key => {
             runtime::init_quiet();
             return Ok(None);
         }
+        // It counts what is logged.
+        Command::Bench(_) => return Ok(None),
         Command::Up(_) => "linli-up".to_owned(),
         Command::Migrate(_) => "linli-migrate".to_owned(),
         Command::Serve(args) => {
@@ -186,6 +322,29 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_figure_is_measured_for_as_long_as_asked() {
+        let timing = |args: &[&str]| {
+            let words = ["linli", "bench", "ledger"].iter().chain(args);
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Bench(Bench::Ledger(args)) => args.timing(),
+                command => panic!("{command:?}"),
+            }
+        };
+        assert_eq!(timing(&[]).measured, Duration::from_secs(2));
+        assert_eq!(timing(&["--quick"]).measured, Duration::from_millis(800));
+        let short = timing(&["--quick", "--seconds", "0.4"]);
+        assert_eq!(short.measured, Duration::from_millis(400));
+        assert_eq!(short.warm_up, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_length_of_time_is_a_number_above_zero() {
+        for wrong in ["0", "-1", "NaN", "inf", "1s", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     cli::DemoArgs,
+    key,
     programme::{self, Comparison, Figures, Programme, compare},
     progress::Progress,
     signals::Signals,
@@ -114,6 +115,7 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
         clock: clock.clone(),
         ids: Ids::seeded(clock.clone(), SEED),
         listen: Ports::ANY,
+        signer: Some(key::temporary()),
     })
     .await?;
     let clients = system.clients()?;

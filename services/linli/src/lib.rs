@@ -6,13 +6,17 @@
 
 pub mod cli;
 
+mod bench;
 mod call;
 mod demo;
 mod progress;
+mod receipt;
 mod sample;
 mod serve;
 mod up;
+mod verify;
 
+pub mod key;
 pub mod programme;
 pub mod role;
 pub mod rpc;

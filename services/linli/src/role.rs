@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use activity::Activity;
 use clap::ValueEnum;
-use ledger::Ledger;
+use ledger::{Ledger, proof::Signer};
 use redemption::Redemption;
 use runtime::{Clock, Ids, Problem, Server};
 use sqlx::PgPool;
@@ -63,6 +63,8 @@ pub struct Parts {
     pub ledger_url: String,
     /// Where activity answers.
     pub activity_url: String,
+    /// What the ledger signs its checkpoints with; without it there are none.
+    pub signer: Option<Signer>,
 }
 
 /// A service that is ready to take calls; its background loops run already.
@@ -83,6 +85,7 @@ impl Prepared {
             ids,
             ledger_url,
             activity_url,
+            signer,
         } = parts;
         let connect = async |database_role| {
             runtime::connect(&database_url, database_role, MAX_CONNECTIONS).await
@@ -91,7 +94,11 @@ impl Prepared {
         let (pool, server) = match role {
             Role::Ledger => {
                 let pool = connect(ledger::ROLE).await?;
-                let ledger = Ledger::new(pool.clone(), clock);
+                let mut ledger = Ledger::new(pool.clone(), clock);
+                match signer {
+                    Some(signer) => ledger = ledger.with_signer(signer),
+                    None => tracing::warn!("the ledger keeps no proofs: set LINLI_LEDGER_KEY"),
+                }
                 ledger.spawn_workers(&tasks, &stop);
                 (pool, ledger.server())
             }

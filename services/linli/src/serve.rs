@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::ServeArgs,
+    key,
     role::{Parts, Prepared, Role},
     signals::Signals,
 };
@@ -107,6 +108,7 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
             &callers[1..],
         )?,
         database_url: args.database.url()?.to_owned(),
+        signer: key::configured(args.ledger_key.as_deref())?,
         ids: Ids::new(clock.clone()),
         clock,
     })
@@ -124,6 +126,7 @@ mod tests {
                 database_url: Some("postgres://linli@localhost/linli".to_owned()),
             },
             listen: listen.map(str::to_owned),
+            ledger_key: None,
             ledger_url: None,
             activity_url: None,
         }

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ledger::proof::Signer;
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
     ledger::v1::ledger_service_client::LedgerServiceClient,
@@ -56,6 +57,8 @@ pub struct SystemConfig {
     pub ids: Ids,
     /// Where they listen.
     pub listen: Ports,
+    /// What the ledger signs its checkpoints with; without it there are none.
+    pub signer: Option<Signer>,
 }
 
 /// The running services.
@@ -88,6 +91,7 @@ impl System {
             clock,
             ids,
             listen,
+            signer,
         } = config;
         // The ports are opened first, for the services have to know each other's.
         let ledger = Bound::new(listen.ledger).await?;
@@ -99,6 +103,7 @@ impl System {
             ids,
             ledger_url: url(ledger.address),
             activity_url: url(activity.address),
+            signer,
         };
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::UpArgs,
+    key,
     role::Role,
     sample::Sample,
     signals::Signals,
@@ -20,7 +21,8 @@ use crate::{
     terminal,
 };
 
-const DATABASE: &str = "linli";
+/// The database in a data folder.
+pub const DATABASE: &str = "linli";
 
 /// Runs until a signal comes or a service fails.
 pub async fn run(args: UpArgs) -> Result<(), Problem> {
@@ -61,11 +63,13 @@ async fn begin(args: &UpArgs, clock: &Clock, ids: &Ids) -> Result<(Postgres, Sys
     let database_url = postgres.url(DATABASE);
     runtime::create_database(&database_url).await?;
     runtime::migrate(&database_url).await?;
+    let signer = key::in_folder(&args.data)?;
     let system = System::start(SystemConfig {
         database_url,
         clock: clock.clone(),
         ids: ids.clone(),
         listen: args.ports(),
+        signer: Some(signer),
     })
     .await?;
     Ok((postgres, system))
@@ -89,6 +93,8 @@ async fn greet(
         terminal::print(format!("{:<11} {}", role.name(), service.url()))?;
     }
     terminal::print(format!("{:<11} {}", "data", args.data.display()))?;
+    let signer = key::in_folder(&args.data)?;
+    terminal::print(format!("{:<11} {}", "key", signer.verifier()))?;
     terminal::print("\nTry it in another terminal:")?;
     for step in steps(&sample, clock.now(), ids) {
         let service = services.iter().find(|(role, _)| *role == step.role);

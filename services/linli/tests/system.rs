@@ -17,6 +17,7 @@ async fn start(database: &TestDatabase) -> System {
         ids: Ids::seeded(clock.clone(), 1),
         clock,
         listen: Ports::ANY,
+        signer: Some(linli::key::temporary()),
     })
     .await
     .unwrap()
@@ -69,6 +70,7 @@ async fn a_system_without_a_schema_says_what_to_do() {
         ids: Ids::new(clock.clone()),
         clock,
         listen: Ports::ANY,
+        signer: Some(linli::key::temporary()),
     })
     .await
     .unwrap_err();

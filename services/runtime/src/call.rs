@@ -1,4 +1,4 @@
-//! What every call passes on its way to a service: a span, the caller, the deadline, and a net under panics.
+//! What every call passes on its way to a service: a span, the caller, the deadline, the stop, and a net under panics.
 
 use std::{
     convert::Infallible,
@@ -13,22 +13,28 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use crate::{caller, deadline::Deadline, panics, status, trace::Record};
+use crate::{Stop, caller, deadline::Deadline, panics, status, trace::Record};
 
 /// How prost begins to say that bytes are no message.
 const UNDECODABLE: &str = "failed to decode Protobuf message";
 
-#[derive(Clone, Copy)]
-pub(crate) struct CallLayer;
+#[derive(Clone)]
+pub(crate) struct CallLayer(pub Stop);
 
 #[derive(Clone)]
-pub(crate) struct Call<S>(S);
+pub(crate) struct Call<S> {
+    service: S,
+    stop: Stop,
+}
 
 impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, service: S) -> Call<S> {
-        Call(service)
+        Call {
+            service,
+            stop: self.0.clone(),
+        }
     }
 }
 
@@ -42,7 +48,7 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(context)
+        self.service.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
@@ -54,6 +60,7 @@ where
             .0
             .map(|at| tokio::time::sleep_until(Instant::from_std(at)));
         request.extensions_mut().insert(deadline);
+        request.extensions_mut().insert(self.stop.clone());
         match caller::admit(request.headers()) {
             Ok(caller) => request.extensions_mut().insert(caller),
             Err(refusal) => {
@@ -68,8 +75,8 @@ where
         let span = record.span();
         // A task of its own, which goes on when the time runs out or the caller goes away: to drop it anywhere could
         // give a database connection back in the middle of beginning a transaction, which would stay open unseen.
-        let work = panics::caught(self.0.call(request)).instrument(span.clone());
-        let work = tokio::spawn(work);
+        let work = panics::caught(self.service.call(request)).instrument(span.clone());
+        let work = tokio::spawn(deadline.scope(work));
         let served = async move {
             let timeout = async {
                 match timer {
@@ -127,7 +134,7 @@ mod tests {
             let value = HeaderValue::from_static(timeout);
             request.headers_mut().insert("grpc-timeout", value);
         }
-        let response = CallLayer
+        let response = CallLayer(Stop::default())
             .layer(service_fn(answer))
             .oneshot(request)
             .await
@@ -136,12 +143,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_sees_the_caller_and_the_deadline() {
+    async fn a_service_sees_the_caller_the_deadline_and_the_stop() {
         let code = code_of(Some("5S"), |request| async move {
             assert_eq!(request.extensions().get(), Some(&Caller { subject: None }));
             let deadline: &Deadline = request.extensions().get().unwrap();
             let left = deadline.remaining(Duration::from_secs(60));
             assert!(left > Duration::from_secs(4) && left <= Duration::from_secs(5));
+            let stop: &Stop = request.extensions().get().unwrap();
+            assert!(!stop.0.is_cancelled());
             Ok(Response::new(Body::empty()))
         });
         assert_eq!(code.await, Code::Ok);

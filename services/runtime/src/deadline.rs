@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-/// When the caller stops waiting; a request extension on every call.
+tokio::task_local! {
+    static CURRENT: Deadline;
+}
+
+/// When the caller stops waiting; a request extension on every call, and known to what runs in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Deadline(pub Option<Instant>);
 
@@ -12,6 +16,16 @@ impl Deadline {
     /// The deadline of a request that the server took in.
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         request.extensions().get().copied().unwrap_or_default()
+    }
+
+    /// The deadline of the call in which this runs; none outside a call, and in tasks that a call starts.
+    pub fn current() -> Self {
+        CURRENT.try_with(|deadline| *deadline).unwrap_or_default()
+    }
+
+    /// Runs work as part of a call with this deadline.
+    pub async fn scope<F: Future>(self, work: F) -> F::Output {
+        CURRENT.scope(self, work).await
     }
 
     /// Whether nobody waits any longer.

@@ -45,6 +45,16 @@ impl Fields {
         });
     }
 
+    /// Reads the fields of one item of a list; what is wrong with them is named under the item, which is told only then.
+    pub fn item<T>(&mut self, item: impl Fn() -> String, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.violations.len();
+        let value = read(self);
+        for violation in &mut self.violations[before..] {
+            violation.field = format!("{}.{}", item(), violation.field);
+        }
+        value
+    }
+
     /// Reads a required UUID in its one canonical form.
     pub fn uuid(&mut self, field: &str, value: &str) -> Uuid {
         if value.is_empty() {
@@ -107,11 +117,12 @@ impl Fields {
     pub fn optional_text(&mut self, field: &str, value: &str, max_chars: usize) -> String {
         let text = value.trim();
         let length = text.chars().count();
-        self.check(
-            field,
-            length <= max_chars,
-            format!("at most {max_chars} characters, not {length}"),
-        );
+        if length > max_chars {
+            self.fail(
+                field,
+                format!("at most {max_chars} characters, not {length}"),
+            );
+        }
         self.check(
             field,
             !text.chars().any(char::is_control),
@@ -122,11 +133,9 @@ impl Fields {
 
     /// Reads a number between `min` and `max`, both allowed.
     pub fn range(&mut self, field: &str, value: i64, min: i64, max: i64) -> i64 {
-        self.check(
-            field,
-            (min..=max).contains(&value),
-            format!("from {min} to {max}, not {value}"),
-        );
+        if !(min..=max).contains(&value) {
+            self.fail(field, format!("from {min} to {max}, not {value}"));
+        }
         value
     }
 
@@ -309,6 +318,24 @@ mod tests {
                 "member_id: not a UUID (lower case, with hyphens): \"abc\"",
                 "points: from 1 to 9, not 0",
                 "title: required",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_mistake_in_an_item_is_named_under_it() {
+        let said = violations(|fields| {
+            fields.range("points", 0, 1, 9);
+            fields.item(
+                || "items[3]".to_owned(),
+                |fields| fields.range("points", 0, 1, 9),
+            );
+        });
+        assert_eq!(
+            said,
+            [
+                "points: from 1 to 9, not 0",
+                "items[3].points: from 1 to 9, not 0"
             ]
         );
     }

@@ -15,6 +15,7 @@ mod postgres;
 mod problem;
 mod server;
 mod status;
+mod stop;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
@@ -38,6 +39,7 @@ pub use status::{
     Reason, Violation, aborted, deadline_exceeded, internal, invalid, reason_of, refusal,
     unavailable,
 };
+pub use stop::Stop;
 pub use telemetry::{Telemetry, current_traceparent, init, init_quiet, span_with_parent};
 #[cfg(any(test, feature = "testing"))]
 pub use testing::TestDatabase;

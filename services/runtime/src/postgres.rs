@@ -78,6 +78,11 @@ impl Postgres {
     /// Starts a throwaway cluster in a folder for temporary files, which is removed when it stops. What killed
     /// processes have left there is removed first.
     pub fn temporary() -> Result<Self, Problem> {
+        Self::temporary_with(Durability::Throwaway)
+    }
+
+    /// The same as durable as asked for: what commits then costs is what it costs anywhere.
+    pub fn temporary_with(durability: Durability) -> Result<Self, Problem> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let parent = std::env::temp_dir();
         folder::remove_stale(&parent);
@@ -87,7 +92,7 @@ impl Postgres {
             folder::TEMPORARY,
             std::process::id()
         ));
-        match Self::start(&dir, Durability::Throwaway) {
+        match Self::start(&dir, durability) {
             Ok(mut postgres) => {
                 postgres.temporary = Some(dir);
                 Ok(postgres)

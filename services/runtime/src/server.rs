@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_health::ServingStatus;
 
-use crate::{Problem, call::CallLayer};
+use crate::{Problem, Stop, call::CallLayer};
 
-/// How long calls in progress may go on after the stop; open streams end with it.
+/// How long calls in progress may go on after the stop; streams without end are told of it by [`Stop`].
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// How long a connection may live: its client then opens another, and so reaches replicas that came later.
@@ -56,7 +56,7 @@ impl Server {
 
         let closing = CancellationToken::new();
         let serve = tonic::transport::Server::builder()
-            .layer(CallLayer)
+            .layer(CallLayer(Stop(closing.clone())))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .max_concurrent_streams(1024)

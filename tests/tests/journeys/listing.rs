@@ -27,6 +27,15 @@ async fn crowd() -> (World, String) {
         };
         send!(world.clients.activity, create_team, team).unwrap();
     }
+    for months in [1, 6] {
+        let policy = act::Policy {
+            expiry_months: Some(months),
+            ..journeys::per_hour("*", 60)
+        };
+        world.put_in_force(policy).await;
+        let saver = world.volunteer().register().await;
+        world.earn(&saver, 30).await;
+    }
     let (merchant, offer, member) = world.counter(50).await;
     world
         .agreement(&merchant, date(2025, 1, 1), date(2025, 12, 31))
@@ -155,7 +164,7 @@ async fn a_page_goes_on_where_it_stopped_though_more_has_come_in_between() {
         .chain(&rest.entries)
         .map(|entry| entry.sequence)
         .collect();
-    let dense: Vec<i64> = (1..=6).collect();
+    let dense: Vec<i64> = (1..=8).collect();
     assert_eq!(numbers, dense);
     let last = rest.entries.last().unwrap();
     assert_eq!(last.credit_account, world.points(&member).await.name);

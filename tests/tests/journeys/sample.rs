@@ -182,6 +182,17 @@ impl Sampler {
             };
             if field.is_list() {
                 let one = self.value(&field);
+                if one.as_message().is_none() {
+                    all.extend(
+                        self.bad(&field)
+                            .into_iter()
+                            .map(|(what, refused, value)| Wrong {
+                                path: format!("{}[0]", field.name()),
+                                ..set(what, refused, Value::List(vec![value]))
+                            }),
+                    );
+                    continue;
+                }
                 let needed = comment(&field).contains("1 to ");
                 all.push(set("empty", needed, Value::List(vec![])));
                 all.push(set("too many", true, Value::List(vec![one.clone(); 8_200])));
@@ -242,7 +253,15 @@ impl Sampler {
             }
             Kind::Int64 => {
                 let any = ["min_balance", "max_balance"].contains(&field.name());
-                let most = any || ["after_sequence", "budget"].contains(&field.name());
+                let unbounded = [
+                    "after_sequence",
+                    "budget",
+                    "sequence",
+                    "tree_size",
+                    "old_size",
+                    "new_size",
+                ];
+                let most = any || unbounded.contains(&field.name());
                 vec![
                     ("the least", !any, Value::I64(i64::MIN)),
                     ("the most", !most, Value::I64(i64::MAX)),

@@ -173,3 +173,144 @@ impl Account {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Allocation, NEVER};
+
+    fn limits(min_balance: Option<i64>, max_balance: Option<i64>) -> AccountLimits {
+        AccountLimits {
+            min_balance,
+            max_balance,
+        }
+    }
+
+    fn definition(number: u128, expiry_account: Option<u128>) -> AccountDefinition {
+        AccountDefinition {
+            id: AccountId(Uuid::from_u128(number)),
+            programme: Uuid::from_u128(99),
+            asset: "points".to_owned(),
+            kind: AccountKind::Member,
+            owner: None,
+            expiry_account: expiry_account.map(|number| AccountId(Uuid::from_u128(number))),
+            limits: limits(Some(0), None),
+        }
+    }
+
+    /// With 50 points that never expire, 20 of them held.
+    fn account(expiry_account: Option<u128>) -> Account {
+        let mut lots = Lots::default();
+        let part = |amount| Allocation {
+            expires_at: NEVER,
+            amount,
+        };
+        lots.put(part(50));
+        lots.hold(part(20));
+        Account {
+            definition: definition(1, expiry_account),
+            balance: 50,
+            held: 20,
+            last_sequence: 1,
+            entries: 1,
+            revision: 2,
+            created_at: DateTime::UNIX_EPOCH,
+            lots,
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_contract() {
+        use AccountKind::{Expired, Issuing, Member, Merchant};
+        for (kind, number) in [(Issuing, 1), (Expired, 2), (Member, 3), (Merchant, 4)] {
+            assert_eq!(kind as i16, number);
+            assert_eq!(AccountKind::try_from(number), Ok(kind));
+        }
+        assert_eq!(AccountKind::try_from(5), Err(5));
+    }
+
+    #[test]
+    fn limits_make_no_other_account_and_anything_else_does() {
+        let one = definition(1, Some(2));
+        let raised = AccountDefinition {
+            limits: limits(None, Some(7)),
+            ..one.clone()
+        };
+        assert!(one.is_same(&raised));
+        assert!(!one.is_same(&definition(1, None)));
+    }
+
+    #[test]
+    fn expired_points_go_to_an_account_of_their_kind_that_keeps_no_lots() {
+        let (member, expired) = (definition(1, Some(2)), definition(2, None));
+        assert_eq!(member.accept_expiry_account(&expired), Ok(()));
+        let keeps_lots = definition(2, Some(3));
+        assert_eq!(
+            member.accept_expiry_account(&keeps_lots),
+            Err(Refusal::LotsOnBothSides)
+        );
+        let mismatch = Err(Refusal::AssetMismatch {
+            debit: "points".to_owned(),
+            credit: "CNY".to_owned(),
+        });
+        let cash = AccountDefinition {
+            asset: "CNY".to_owned(),
+            ..expired.clone()
+        };
+        assert_eq!(member.accept_expiry_account(&cash), mismatch);
+        let elsewhere = AccountDefinition {
+            programme: Uuid::from_u128(98),
+            ..expired
+        };
+        assert!(member.accept_expiry_account(&elsewhere).is_err());
+    }
+
+    #[test]
+    fn limits_may_be_what_is_there_and_not_tighter() {
+        let mut account = account(None);
+        assert_eq!(account.set_limits(limits(Some(30), Some(50))), Ok(()));
+        assert_eq!(
+            (account.revision, account.definition.limits.min_balance),
+            (3, Some(30))
+        );
+        let too_high = Refusal::LimitExceeded {
+            room: 30,
+            asked: 31,
+        };
+        assert_eq!(account.set_limits(limits(Some(31), None)), Err(too_high));
+        let too_low = Refusal::LimitExceeded {
+            room: 50,
+            asked: 49,
+        };
+        assert_eq!(account.set_limits(limits(None, Some(49))), Err(too_low));
+        assert_eq!(account.set_limits(limits(None, None)), Ok(()));
+    }
+
+    #[test]
+    fn an_account_with_lots_never_goes_below_zero() {
+        let mut account = account(Some(2));
+        for min_balance in [None, Some(-1)] {
+            let refused = account.set_limits(limits(min_balance, None));
+            assert_eq!(refused, Err(Refusal::LotsNeedMinBalance));
+        }
+        assert_eq!(account.set_limits(limits(Some(0), None)), Ok(()));
+    }
+
+    #[test]
+    fn what_has_expired_can_not_be_spent_and_takes_no_room() {
+        let mut account = account(Some(2));
+        let expires_at = DateTime::UNIX_EPOCH;
+        account.lots.put(Allocation {
+            expires_at,
+            amount: 15,
+        });
+        account.balance += 15;
+        account.definition.limits = limits(Some(5), Some(100));
+        let before = expires_at - chrono::TimeDelta::seconds(1);
+        assert_eq!((account.available(before), account.room(before)), (40, 35));
+        assert_eq!(
+            (account.available(expires_at), account.room(expires_at)),
+            (25, 50)
+        );
+    }
+}

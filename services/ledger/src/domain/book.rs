@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Account, AccountId, Allocation, Command, Entry, EntryKind, Hold, HoldState, Posting, Refusal,
-    Request, RequestId,
+    Account, AccountId, Allocation, Command, Entry, EntryKind, Fingerprint, Hold, HoldState,
+    Posting, Refusal, Request, RequestId,
 };
 
 /// How many entries of an account make a page of its statement.
@@ -28,7 +28,7 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Of what was asked then.
-    pub fingerprint: Vec<u8>,
+    pub fingerprint: Fingerprint,
     /// What came of it.
     pub answer: Answer,
 }
@@ -48,7 +48,7 @@ pub struct Changes {
     /// New entries, by sequence.
     pub entries: Vec<Entry>,
     /// New refusals with the fingerprints of what was asked.
-    pub refusals: Vec<(RequestId, Vec<u8>, Refusal)>,
+    pub refusals: Vec<(RequestId, Fingerprint, Refusal)>,
     /// Accounts that changed.
     pub accounts: BTreeSet<AccountId>,
     /// Lots that changed.
@@ -91,7 +91,7 @@ pub(super) struct Draft {
     pub(super) description: String,
 }
 
-pub(super) type Identity = Option<(RequestId, Vec<u8>)>;
+pub(super) type Identity = Option<(RequestId, Fingerprint)>;
 
 impl Book {
     /// An empty book at an instant.
@@ -149,7 +149,7 @@ impl Book {
         let mut decided: Vec<Result<i64, Refusal>> = Vec::new();
         let mut ids = HashSet::new();
         for request in chain {
-            let is_twin = !ids.insert(request.id);
+            let is_twin = !ids.insert(request.id());
             let result = if is_twin {
                 Err(Refusal::LinkedTransferFailed)
             } else {
@@ -192,9 +192,9 @@ impl Book {
     }
 
     fn earlier_answer(&self, request: &Request) -> Option<Answer> {
-        let id = request.id?;
+        let (id, fingerprint) = request.identity?;
         let known = self.known.get(&id)?;
-        Some(if known.fingerprint == request.fingerprint() {
+        Some(if known.fingerprint == fingerprint {
             known.answer.clone()
         } else {
             Answer::Refused(Refusal::RequestIdReused { request_id: id.0 })
@@ -202,9 +202,9 @@ impl Book {
     }
 
     fn remember(&mut self, request: &Request, answer: Answer) -> Answer {
-        if let Some(id) = request.id {
+        if let Some((id, fingerprint)) = request.identity {
             let known = Known {
-                fingerprint: request.fingerprint(),
+                fingerprint,
                 answer: answer.clone(),
             };
             self.known.insert(id, known);
@@ -213,19 +213,16 @@ impl Book {
     }
 
     fn refuse(&mut self, request: &Request, refusal: Refusal) -> Answer {
-        if let Some(id) = request.id
-            && !self.known.contains_key(&id)
-        {
+        if let Some((id, fingerprint)) = request.identity {
             self.changes
                 .refusals
-                .push((id, request.fingerprint(), refusal.clone()));
-            return self.remember(request, Answer::Refused(refusal));
+                .push((id, fingerprint, refusal.clone()));
         }
-        Answer::Refused(refusal)
+        self.remember(request, Answer::Refused(refusal))
     }
 
     fn decide(&mut self, request: &Request) -> Result<i64, Refusal> {
-        let identity = request.id.map(|id| (id, request.fingerprint()));
+        let identity = request.identity;
         match &request.command {
             Command::Transfer(transfer) => self.transfer(transfer, identity),
             Command::CreateHold(hold) => self.create_hold(hold, identity),

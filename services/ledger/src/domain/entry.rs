@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AccountId, Allocation, Hold, HoldState, RequestId};
+use super::{AccountId, Allocation, Fingerprint, Hold, HoldState, RequestId};
 
 /// What an entry did. The numbers are those of the contract and the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Entry {
     /// Of a capture: the last one of its hold.
     pub is_final: bool,
     /// The caller's id and the fingerprint of what was asked; `None` for what the ledger posts by itself.
-    pub request: Option<(RequestId, Vec<u8>)>,
+    pub request: Option<(RequestId, Fingerprint)>,
     /// The account the amount left, or was reserved on.
     pub debit: AccountId,
     /// The account the amount reached, or is meant for.

@@ -43,6 +43,11 @@ impl Lots {
         self.0.iter().map(|(expires_at, lot)| (*expires_at, *lot))
     }
 
+    /// Forgets lots with nothing in them.
+    pub fn drop_empty(&mut self) {
+        self.0.retain(|_, lot| lot.remaining > 0 || lot.held > 0);
+    }
+
     /// The lot that expires then; an empty one when there is none.
     pub fn get(&self, expires_at: DateTime<Utc>) -> Lot {
         self.0.get(&expires_at).copied().unwrap_or_default()

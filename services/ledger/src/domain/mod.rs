@@ -4,6 +4,8 @@
 //! must be written. Everything that may be refused is decided here; the database's constraints are the second line.
 
 mod account;
+#[cfg(test)]
+mod agreement;
 mod book;
 mod entry;
 mod hold;
@@ -23,6 +25,6 @@ pub use hold::{Hold, HoldState};
 pub use lots::{Allocation, Lot, Lots, NEVER};
 pub use refusal::Refusal;
 pub use request::{
-    CaptureHold, Command, CreateHold, MAX_AMOUNT, Posting, ReleaseHold, Request, RequestId,
-    ReverseEntry, Transfer,
+    CaptureHold, Command, CreateHold, Fingerprint, MAX_AMOUNT, Posting, ReleaseHold, Request,
+    RequestId, ReverseEntry, Transfer, whole_chains,
 };

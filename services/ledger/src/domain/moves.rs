@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     AccountId, Allocation, Book, CaptureHold, CreateHold, EntryKind, Hold, HoldState, NEVER,
-    Posting, Refusal, RequestId, ReverseEntry, Transfer,
+    Original, Posting, Refusal, RequestId, ReverseEntry, Transfer,
     book::{Draft, Identity},
     lots::slice,
 };
@@ -72,8 +72,7 @@ impl Book {
         });
         self.touch_lots(posting.debit, &allocations);
         let id = identity
-            .as_ref()
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .expect("a hold is asked for by a caller");
         let sequence = self.post(
             Draft {
@@ -235,11 +234,7 @@ impl Book {
         identity: Identity,
     ) -> Result<i64, Refusal> {
         let sequence = reverse.sequence;
-        let original = self
-            .originals
-            .get(&sequence)
-            .cloned()
-            .ok_or(Refusal::EntryNotFound { sequence })?;
+        let original = self.original(sequence)?;
         if !matches!(
             original.entry.kind,
             EntryKind::Transfer | EntryKind::Capture
@@ -284,10 +279,28 @@ impl Book {
             },
             identity,
         );
-        if let Some(original) = self.originals.get_mut(&sequence) {
-            original.reversed += amount;
-        }
+        let reversed = original.reversed + amount;
+        let original = Original {
+            reversed,
+            ..original
+        };
+        self.originals.insert(sequence, original);
         Ok(posted)
+    }
+
+    /// The entry to reverse: one that was there before the batch, or one of its own.
+    fn original(&self, sequence: i64) -> Result<Original, Refusal> {
+        let own = || {
+            let first = self.changes.entries.first()?.sequence;
+            let index = usize::try_from(sequence.checked_sub(first)?).ok()?;
+            let entry = self.changes.entries.get(index)?.clone();
+            Some(Original { entry, reversed: 0 })
+        };
+        self.originals
+            .get(&sequence)
+            .cloned()
+            .or_else(own)
+            .ok_or(Refusal::EntryNotFound { sequence })
     }
 
     pub(super) fn expire_lot(

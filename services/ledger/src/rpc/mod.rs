@@ -1,17 +1,20 @@
 //! The contract `linli.ledger.v1` in front of the use cases: reads requests, renders answers, maps errors.
 
 mod parse;
+mod proof;
 mod render;
 mod status;
+mod stream;
 
 use proto::ledger::v1::{
     self as pb,
     ledger_service_server::{LedgerService, LedgerServiceServer},
+    proof_service_server::ProofServiceServer,
 };
-use runtime::{Server, encode_page_token};
-use tonic::{Request, Response, Status, service::Routes};
+use runtime::{Server, Stop, encode_page_token};
+use tonic::{Request, Response, Status, Streaming, service::Routes};
 
-use self::{render::Community, status::status};
+use self::{render::Community, status::status, stream::Answers};
 use crate::Ledger;
 
 /// The error domain of the ledger.
@@ -30,12 +33,17 @@ impl Ledger {
         let service = LedgerServiceServer::new(Rpc(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Server::new(NAME, Routes::new(service), pb::DESCRIPTOR)
+        let proofs = ProofServiceServer::new(proof::ProofRpc(self.clone()));
+        let routes = Routes::new(service).add_service(proofs);
+        Server::new(NAME, routes, pb::DESCRIPTOR)
     }
 }
 
 #[tonic::async_trait]
 impl LedgerService for Rpc {
+    type StreamTransfersStream = Answers<pb::StreamTransfersResponse>;
+    type WatchEntriesStream = Answers<pb::Entry>;
+
     async fn create_asset(&self, request: Request<pb::CreateAssetRequest>) -> Answer<pb::Asset> {
         let (community, code, exponent) = parse::create_asset(request.into_inner())?;
         let asset = self
@@ -69,17 +77,27 @@ impl LedgerService for Rpc {
         ))
     }
 
+    async fn get_account_balance(
+        &self,
+        request: Request<pb::GetAccountBalanceRequest>,
+    ) -> Answer<pb::AccountBalance> {
+        let (community, account, point) = parse::account_balance(request.get_ref())?;
+        let balance = self
+            .0
+            .account_balance(community, account, point)
+            .await
+            .map_err(status)?;
+        let balance = Community(community).account_balance(account, balance);
+        Ok(Response::new(balance))
+    }
+
     async fn list_accounts(
         &self,
         request: Request<pb::ListAccountsRequest>,
     ) -> Answer<pb::ListAccountsResponse> {
         let (community, query, token_query) = parse::list_accounts(&request.into_inner())?;
         let accounts = self.0.accounts(community, query).await.map_err(status)?;
-        let full = i64::try_from(accounts.len()).is_ok_and(|count| count == query.limit);
-        let last = accounts
-            .last()
-            .filter(|_| full)
-            .map(|account| account.id().0);
+        let last = last_of_full(&accounts, query.limit).map(|account| account.id().0);
         let now = self.0.now();
         let without_lots = |account| pb::Account {
             lots: vec![],
@@ -123,6 +141,15 @@ impl LedgerService for Rpc {
             .map(|outcome| Community(community).verdict(outcome))
             .collect();
         Ok(Response::new(pb::PostTransfersResponse { verdicts }))
+    }
+
+    async fn stream_transfers(
+        &self,
+        request: Request<Streaming<pb::StreamTransfersRequest>>,
+    ) -> Answer<Self::StreamTransfersStream> {
+        let stop = Stop::of(&request);
+        let verdicts = stream::transfers(self.0.clone(), request.into_inner(), stop);
+        Ok(Response::new(verdicts))
     }
 
     async fn create_hold(&self, request: Request<pb::CreateHoldRequest>) -> Answer<pb::Hold> {
@@ -188,18 +215,72 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::ListEntriesRequest>,
     ) -> Answer<pb::ListEntriesResponse> {
-        let (community, query, token_query) = parse::list_entries(&request.into_inner())?;
-        let entries = self.0.entries(community, query).await.map_err(status)?;
-        let full = i64::try_from(entries.len()).is_ok_and(|count| count == query.limit);
-        let last = entries.last().filter(|_| full).map(|entry| entry.sequence);
+        let (community, search, token_query) = parse::list_entries(request.get_ref())?;
+        let page = self
+            .0
+            .list_entries(community, &search)
+            .await
+            .map_err(status)?;
+        let entries = page.entries.into_iter();
         Ok(Response::new(pb::ListEntriesResponse {
-            next_page_token: last
-                .map(|last| encode_page_token(&token_query, &last))
+            next_page_token: page
+                .next
+                .map(|next| encode_page_token(&token_query, &next))
                 .unwrap_or_default(),
             entries: entries
-                .into_iter()
                 .map(|entry| Community(community).entry(entry))
                 .collect(),
+        }))
+    }
+
+    async fn watch_entries(
+        &self,
+        request: Request<pb::WatchEntriesRequest>,
+    ) -> Answer<Self::WatchEntriesStream> {
+        let (community, after) = parse::watch_entries(request.get_ref())?;
+        let stop = Stop::of(&request);
+        let entries = self.0.watch_entries(community, after, stop);
+        Ok(Response::new(stream::entries(community, entries)))
+    }
+
+    async fn list_expiring_lots(
+        &self,
+        request: Request<pb::ListExpiringLotsRequest>,
+    ) -> Answer<pb::ListExpiringLotsResponse> {
+        let (community, query, token_query) = parse::list_expiring_lots(request.get_ref())?;
+        let lots = self
+            .0
+            .list_expiring_lots(community, &query)
+            .await
+            .map_err(status)?;
+        let last = last_of_full(&lots, query.limit);
+        Ok(Response::new(pb::ListExpiringLotsResponse {
+            next_page_token: last
+                .map(|lot| encode_page_token(&token_query, &(lot.expires_at, lot.account)))
+                .unwrap_or_default(),
+            lots: lots
+                .into_iter()
+                .map(|lot| Community(community).expiring_lot(lot))
+                .collect(),
+        }))
+    }
+
+    async fn list_expiry_schedule(
+        &self,
+        request: Request<pb::ListExpiryScheduleRequest>,
+    ) -> Answer<pb::ListExpiryScheduleResponse> {
+        let (community, query, token_query) = parse::list_expiry_schedule(request.get_ref())?;
+        let sums = self
+            .0
+            .list_expiry_schedule(community, &query)
+            .await
+            .map_err(status)?;
+        let last = last_of_full(&sums, query.limit);
+        Ok(Response::new(pb::ListExpiryScheduleResponse {
+            next_page_token: last
+                .map(|sum| encode_page_token(&token_query, &(sum.expires_at, &sum.asset)))
+                .unwrap_or_default(),
+            expiries: sums.into_iter().map(render::scheduled_expiry).collect(),
         }))
     }
 
@@ -227,4 +308,10 @@ impl LedgerService for Rpc {
             .map_err(status)?;
         Ok(Response::new(render::trial_balance(balance)))
     }
+}
+
+/// Where the next page begins: behind the last row, when there are as many as were asked for.
+fn last_of_full<T>(rows: &[T], limit: i64) -> Option<&T> {
+    let full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
+    rows.last().filter(|_| full)
 }

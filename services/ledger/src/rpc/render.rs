@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::status::refusal_message;
 use crate::{
+    AccountBalance, ExpiringLot, Outcome, ScheduledExpiry,
     accounts::TrialBalance,
     domain::{
         Account, AccountId, AccountKind, Allocation, Asset, CommunityId, Entry, EntryKind, Hold,
         HoldState, NEVER,
     },
-    journal::Outcome,
 };
 
 /// Renders what belongs to one community.
@@ -81,6 +81,25 @@ impl Community {
         }
     }
 
+    pub fn account_balance(self, account: AccountId, at: AccountBalance) -> pb::AccountBalance {
+        pb::AccountBalance {
+            account: self.account_name(account),
+            balance: at.balance,
+            sequence: at.sequence,
+            last_sequence: at.last_sequence,
+        }
+    }
+
+    pub fn expiring_lot(self, lot: ExpiringLot) -> pb::ExpiringLot {
+        pb::ExpiringLot {
+            account: self.account_name(lot.account),
+            asset: lot.asset,
+            expire_time: Some(timestamp(lot.expires_at)),
+            remaining: lot.lot.remaining,
+            held: lot.lot.held,
+        }
+    }
+
     pub fn verdict(self, outcome: Outcome) -> pb::TransferVerdict {
         let verdict = match outcome {
             Ok(entry) => pb::transfer_verdict::Verdict::Entry(self.entry(entry)),
@@ -129,6 +148,16 @@ impl Community {
             entry: self.entry_name(hold.sequence),
             create_time: Some(timestamp(hold.created_at)),
         }
+    }
+}
+
+pub fn scheduled_expiry(expiry: ScheduledExpiry) -> pb::ScheduledExpiry {
+    pb::ScheduledExpiry {
+        expire_time: Some(timestamp(expiry.expires_at)),
+        asset: expiry.asset,
+        accounts: expiry.accounts,
+        remaining: expiry.sum.remaining,
+        held: expiry.sum.held,
     }
 }
 

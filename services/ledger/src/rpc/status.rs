@@ -1,6 +1,6 @@
 //! Errors as gRPC statuses, one arm a refusal.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use proto::ledger::v1 as pb;
 use runtime::{Reason, aborted, internal, is_retryable, is_unavailable, refusal, unavailable};
@@ -9,11 +9,62 @@ use tonic::{Code, Status};
 use super::DOMAIN;
 use crate::{Error, domain::Refusal};
 
+/// A full queue is worked off in about this time.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// An entry is sealed in about this time.
+const SEALED_AFTER: Duration = Duration::from_secs(1);
+
 /// The status of a failed use case. The cause of a store's failure is logged here and never sent.
 pub fn status(error: Error) -> Status {
     match error {
         Error::Refused(refused) => refused_status(&refused),
         Error::StaleEtag => aborted(DOMAIN),
+        Error::Busy => refusal(Reason {
+            domain: DOMAIN,
+            reason: "QUEUE_FULL",
+            code: Code::ResourceExhausted,
+            text_en: "too many requests wait for this community; try again shortly",
+            text_zh: "请求过多，请稍后重试",
+            metadata: vec![],
+            retry_after: Some(RETRY_AFTER),
+        }),
+        Error::Stopping => refusal(Reason {
+            domain: DOMAIN,
+            reason: "SERVER_STOPPING",
+            code: Code::Unavailable,
+            text_en: "the server is going down; go on with a new stream where this one ended",
+            text_zh: "服务正在停止，请从中断处重新建立数据流",
+            metadata: vec![],
+            retry_after: Some(RETRY_AFTER),
+        }),
+        Error::Interrupted => unavailable(DOMAIN, "the ledger's database"),
+        Error::Broken => internal(),
+        Error::HistoryChanged { .. } => {
+            tracing::error!(error = %error, "{error}");
+            internal()
+        }
+        Error::ProofNotKept => proof_refusal(
+            "PROOF_NOT_KEPT",
+            Code::FailedPrecondition,
+            &error,
+            "该账本未配置密钥，不提供证明",
+        ),
+        Error::NoCheckpoint => proof_refusal(
+            "CHECKPOINT_NOT_FOUND",
+            Code::NotFound,
+            &error,
+            "检查点不存在",
+        ),
+        Error::NotSealed { .. } => refusal(Reason {
+            domain: DOMAIN,
+            reason: "ENTRY_NOT_SEALED",
+            code: Code::Unavailable,
+            text_en: &error.to_string(),
+            text_zh: "该分录尚未封存，请稍后重试",
+            metadata: vec![],
+            retry_after: Some(SEALED_AFTER),
+        }),
         Error::Store(cause) if is_retryable(&cause) => aborted(DOMAIN),
         Error::Store(cause) if is_unavailable(&cause) => {
             tracing::warn!(error = %cause, "ledger store unavailable: {cause}");
@@ -37,6 +88,18 @@ pub fn refusal_message(refused: &Refusal) -> pb::Refusal {
         message: refused.to_string(),
         metadata,
     }
+}
+
+fn proof_refusal(reason: &'static str, code: Code, error: &Error, text_zh: &'static str) -> Status {
+    refusal(Reason {
+        domain: DOMAIN,
+        reason,
+        code,
+        text_en: &error.to_string(),
+        text_zh,
+        metadata: vec![],
+        retry_after: None,
+    })
 }
 
 fn refused_status(refused: &Refusal) -> Status {

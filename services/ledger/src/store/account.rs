@@ -163,8 +163,12 @@ async fn with_lots(
     community: CommunityId,
     rows: Vec<AccountRow>,
 ) -> sqlx::Result<Vec<Account>> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.account_id).collect();
-    let mut lots = lots_find(conn, community, &ids).await?;
+    let keeping = rows.iter().filter(|row| row.expiry_account_id.is_some());
+    let ids: Vec<Uuid> = keeping.map(|row| row.account_id).collect();
+    let mut lots = HashMap::new();
+    if !ids.is_empty() {
+        lots = lots_find(conn, community, &ids).await?;
+    }
     rows.into_iter()
         .map(|row| {
             let lots = lots.remove(&row.account_id).unwrap_or_default();
@@ -173,6 +177,7 @@ async fn with_lots(
         .collect()
 }
 
+// One descent of the primary key for each account, whatever the statistics say.
 async fn lots_find(
     conn: &mut PgConnection,
     community: CommunityId,
@@ -181,8 +186,11 @@ async fn lots_find(
     let rows = sqlx::query!(
         r#"
         -- ledger.lots_find
-        select account_id, expires_at, remaining, held from ledger.lot
-        where community_id = $1 and account_id = any($2) and (remaining > 0 or held > 0)
+        select lot.account_id, lot.expires_at, lot.remaining, lot.held from unnest($2::uuid[]) as wanted (account_id)
+        cross join lateral (
+            select account_id, expires_at, remaining, held from ledger.lot
+            where community_id = $1 and lot.account_id = wanted.account_id and (remaining > 0 or held > 0) offset 0
+        ) as lot
         "#,
         community.0,
         accounts,
@@ -244,7 +252,7 @@ pub async fn account_list(
     with_lots(conn, community, rows).await
 }
 
-/// Sets an account's limits. The account must be locked by its journal.
+/// Sets an account's limits, which moves the journal's fence. The journal must be locked.
 pub async fn account_set_limits(
     conn: &mut PgConnection,
     community: CommunityId,
@@ -254,6 +262,7 @@ pub async fn account_set_limits(
     sqlx::query!(
         r#"
         -- ledger.account_set_limits
+        with fence as (update ledger.journal set definitions = definitions + 1 where community_id = $1)
         update ledger.account set min_balance = $3, max_balance = $4, revision = revision + 1
         where community_id = $1 and account_id = $2
         "#,

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
     account::accounts_find,
-    entry::{allocations_find, entries_find, related_rows},
+    entry::{allocations_find, entries_find, reversed_amounts, sequences_of_requests},
     hold::holds_find,
+    refusal::{refusals_find, refusals_insert},
 };
 use crate::domain::{
-    Account, AccountId, Answer, Book, Command, CommunityId, Entry, EntryKind, Hold, Known,
-    Original, Refusal, Request, RequestId,
+    Account, AccountId, Answer, Book, Command, CommunityId, Entry, Hold, Known, Original, Request,
 };
 
 /// What a batch of requests has to know.
@@ -23,12 +23,14 @@ pub struct Needs {
     accounts: BTreeSet<Uuid>,
     holds: Vec<Uuid>,
     sequences: Vec<i64>,
+    /// Accounts whose expired points need the account they go to.
+    expiring: Vec<AccountId>,
 }
 
 impl Needs {
     /// What these requests have to know.
     pub fn of(requests: &[Request]) -> Self {
-        let ids = requests.iter().filter_map(|request| request.id);
+        let ids = requests.iter().filter_map(Request::id);
         let mut needs = Self {
             request_ids: ids.map(|id| id.0).collect(),
             ..Self::default()
@@ -47,7 +49,10 @@ impl Needs {
                 Command::ReleaseHold(release) => needs.holds.push(release.hold.0),
                 Command::ReverseEntry(reverse) => needs.sequences.push(reverse.sequence),
                 Command::ExpireHold(hold) => needs.holds.push(hold.0),
-                Command::ExpireLot(account, _) => drop(needs.accounts.insert(account.0)),
+                Command::ExpireLot(account, _) => {
+                    needs.accounts.insert(account.0);
+                    needs.expiring.push(*account);
+                }
             }
         }
         needs
@@ -62,11 +67,13 @@ pub async fn load(
     mut needs: Needs,
     book: &mut Book,
 ) -> sqlx::Result<Vec<Entry>> {
-    let entries = entries_find(conn, community, &needs.request_ids, &needs.sequences).await?;
+    let mut sequences = sequences_of_requests(conn, community, &needs.request_ids).await?;
+    sequences.extend(&needs.sequences);
+    let entries = entries_find(conn, community, &sequences).await?;
     for entry in &entries {
         if let Some((id, fingerprint)) = &entry.request {
             let known = Known {
-                fingerprint: fingerprint.clone(),
+                fingerprint: *fingerprint,
                 answer: Answer::Posted(entry.sequence),
             };
             book.known.insert(*id, known);
@@ -80,12 +87,11 @@ pub async fn load(
             book.originals.insert(entry.sequence, original);
         }
     }
-    for row in related_rows(conn, community, &needs.sequences).await? {
-        let original = row
-            .related_sequence
-            .and_then(|sequence| book.originals.get_mut(&sequence));
-        if let Some(original) = original.filter(|_| row.kind == EntryKind::Reversal as i16) {
-            original.reversed += row.amount;
+    if !needs.sequences.is_empty() {
+        for (sequence, amount) in reversed_amounts(conn, community, &needs.sequences).await? {
+            if let Some(original) = book.originals.get_mut(&sequence) {
+                original.reversed = amount;
+            }
         }
     }
     for (id, fingerprint, refusal) in refusals_find(conn, community, &needs.request_ids).await? {
@@ -97,47 +103,39 @@ pub async fn load(
             },
         );
     }
-    let holds = holds_find(conn, community, &needs.holds).await?;
-    let sequences: Vec<i64> = holds.iter().map(|hold| hold.sequence).collect();
-    let mut parts = allocations_find(conn, community, &sequences).await?;
-    for hold in holds {
-        needs.accounts.extend([hold.debit.0, hold.credit.0]);
-        let parts = parts.remove(&hold.sequence).unwrap_or_default();
-        book.holds.insert(hold.id, (hold, parts));
+    if !needs.holds.is_empty() {
+        let holds = holds_find(conn, community, &needs.holds).await?;
+        let sequences: Vec<i64> = holds.iter().map(|hold| hold.sequence).collect();
+        let mut parts = allocations_find(conn, community, &sequences).await?;
+        for hold in holds {
+            needs.accounts.extend([hold.debit.0, hold.credit.0]);
+            let parts = parts.remove(&hold.sequence).unwrap_or_default();
+            book.holds.insert(hold.id, (hold, parts));
+        }
     }
-    let ids: Vec<Uuid> = needs.accounts.into_iter().collect();
-    let mut accounts = accounts_find(conn, community, &ids).await?;
-    let expiry_accounts: Vec<Uuid> = accounts
-        .iter()
-        .filter_map(|account| account.definition.expiry_account)
-        .map(|id| id.0)
-        .collect();
-    accounts.extend(accounts_find(conn, community, &expiry_accounts).await?);
-    book.accounts
-        .extend(accounts.into_iter().map(|account| (account.id(), account)));
+    accounts_read(conn, community, needs.accounts, book).await?;
+    let expiring = needs.expiring.iter().filter_map(|id| book.accounts.get(id));
+    let expired = expiring.filter_map(|account| account.definition.expiry_account);
+    let expired: BTreeSet<Uuid> = expired.map(|id| id.0).collect();
+    accounts_read(conn, community, expired, book).await?;
     Ok(entries)
 }
 
-async fn refusals_find(
+/// Reads the accounts that the book does not know yet.
+async fn accounts_read(
     conn: &mut PgConnection,
     community: CommunityId,
-    ids: &[Uuid],
-) -> sqlx::Result<Vec<(RequestId, Vec<u8>, Refusal)>> {
-    let rows = sqlx::query!(
-        r#"
-        -- ledger.refusals_find
-        select request_id, fingerprint, refusal as "refusal: Json<Refusal>" from ledger.refusal
-        where community_id = $1 and request_id = any($2)
-        "#,
-        community.0,
-        ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (RequestId(row.request_id), row.fingerprint, row.refusal.0))
-        .collect())
+    ids: BTreeSet<Uuid>,
+    book: &mut Book,
+) -> sqlx::Result<()> {
+    let unknown = |id: &Uuid| !book.accounts.contains_key(&AccountId(*id));
+    let ids: Vec<Uuid> = ids.into_iter().filter(unknown).collect();
+    if !ids.is_empty() {
+        let accounts = accounts_find(conn, community, &ids).await?;
+        let accounts = accounts.into_iter().map(|account| (account.id(), account));
+        book.accounts.extend(accounts);
+    }
+    Ok(())
 }
 
 /// Writes what a book changed and moves the journal's head on.
@@ -148,11 +146,17 @@ pub async fn write(
 ) -> sqlx::Result<()> {
     if !book.changes.entries.is_empty() {
         accounts_update(conn, community, book).await?;
-        lots_upsert(conn, community, book).await?;
+        if !book.changes.lots.is_empty() {
+            lots_upsert(conn, community, book).await?;
+        }
         entries_insert(conn, community, book).await?;
-        pages_insert(conn, community, book).await?;
+        if !book.changes.pages.is_empty() {
+            pages_insert(conn, community, book).await?;
+        }
         allocations_insert(conn, community, book).await?;
-        holds_upsert(conn, community, book).await?;
+        if !book.changes.holds.is_empty() {
+            holds_upsert(conn, community, book).await?;
+        }
         journal_advance(conn, community, book).await?;
     }
     if !book.changes.refusals.is_empty() {
@@ -254,12 +258,7 @@ async fn entries_insert(
         .collect();
     let fingerprints: Vec<Option<Vec<u8>>> = entries
         .iter()
-        .map(|entry| {
-            entry
-                .request
-                .as_ref()
-                .map(|(_, fingerprint)| fingerprint.clone())
-        })
+        .map(|entry| entry.request.map(|(_, fingerprint)| fingerprint.to_vec()))
         .collect();
     let debits: Vec<Uuid> = entries.iter().map(|entry| entry.debit.0).collect();
     let credits: Vec<Uuid> = entries.iter().map(|entry| entry.credit.0).collect();
@@ -349,6 +348,9 @@ async fn allocations_insert(
             amounts.push(part.amount);
         }
     }
+    if sequences.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         r#"
         -- ledger.allocations_insert
@@ -412,39 +414,6 @@ async fn holds_upsert(
         &states,
         &expires_at,
         &created_at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn refusals_insert(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    book: &Book,
-) -> sqlx::Result<()> {
-    let refusals = &book.changes.refusals;
-    let ids: Vec<Uuid> = refusals.iter().map(|(id, _, _)| id.0).collect();
-    let fingerprints: Vec<Vec<u8>> = refusals
-        .iter()
-        .map(|(_, fingerprint, _)| fingerprint.clone())
-        .collect();
-    let texts: Vec<Json<Refusal>> = refusals
-        .iter()
-        .map(|(_, _, refusal)| Json(refusal.clone()))
-        .collect();
-    sqlx::query!(
-        r#"
-        -- ledger.refusals_insert
-        insert into ledger.refusal (community_id, request_id, fingerprint, refusal, recorded_at)
-        select $1, request_id, fingerprint, refusal, $2
-        from unnest($3::uuid[], $4::bytea[], $5::jsonb[]) as added (request_id, fingerprint, refusal)
-        "#,
-        community.0,
-        book.now,
-        &ids,
-        &fingerprints,
-        &texts as &[Json<Refusal>],
     )
     .execute(conn)
     .await?;

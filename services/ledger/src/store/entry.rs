@@ -6,8 +6,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::unknown;
-use crate::domain::{AccountId, Allocation, CommunityId, Entry, RequestId};
+use super::{fingerprint, statement::statement, unknown};
+use crate::domain::{AccountId, Allocation, CommunityId, Entry, EntryKind, Fingerprint, RequestId};
+
+/// The most entries that one page of a listing looks at.
+const MAX_LOOKED_AT: i64 = 4_096;
 
 /// Which entries to list.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,24 @@ impl Default for EntryQuery {
             limit: i64::MAX,
         }
     }
+}
+
+/// A part of the journal, by sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// From the entry after this one.
+    pub after: i64,
+    /// To this one.
+    pub last: i64,
+}
+
+/// A page of entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPage {
+    /// Those found, by sequence.
+    pub entries: Vec<Entry>,
+    /// After which entry to go on; `None` at the end.
+    pub next: Option<i64>,
 }
 
 pub(super) struct EntryRow {
@@ -74,11 +95,76 @@ pub async fn entry_list(
     query: EntryQuery,
 ) -> sqlx::Result<Vec<Entry>> {
     let rows = match (query.account, query.related) {
-        (Some(account), _) => return statement(conn, community, account, query).await,
-        (None, Some(related)) => related_rows(conn, community, &[related]).await?,
+        (Some(account), _) => {
+            let span = Span {
+                after: query.after,
+                last: i64::MAX,
+            };
+            let page = statement(conn, community, account, span, &[], query.limit, i64::MAX);
+            return Ok(page.await?.entries);
+        }
+        (None, Some(related)) => {
+            let sequences = sequences_related(conn, community, &[related]).await?;
+            return entries_find(conn, community, &sequences).await;
+        }
         (None, None) => journal_rows(conn, community, query).await?,
     };
     with_allocations(conn, community, rows).await
+}
+
+/// At most `limit` entries of a span of the journal, or of one account in it, of some kinds or of all when none is named. It
+/// looks at a bounded number of entries, so a page may be short and still not the last.
+pub async fn entry_page(
+    conn: &mut PgConnection,
+    community: CommunityId,
+    account: Option<AccountId>,
+    span: Span,
+    kinds: &[EntryKind],
+    limit: i64,
+) -> sqlx::Result<EntryPage> {
+    let kinds: Vec<i16> = kinds.iter().map(|kind| *kind as i16).collect();
+    if let Some(account) = account {
+        return statement(conn, community, account, span, &kinds, limit, MAX_LOOKED_AT).await;
+    }
+    let looked_at = Span {
+        last: span.last.min(span.after.saturating_add(MAX_LOOKED_AT)),
+        ..span
+    };
+    let rows = span_rows(conn, community, looked_at, &kinds, limit).await?;
+    let full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
+    let last = rows.last().filter(|_| full);
+    let reached = last.map_or(looked_at.last, |row| row.sequence);
+    Ok(EntryPage {
+        entries: with_allocations(conn, community, rows).await?,
+        next: (reached < span.last).then_some(reached),
+    })
+}
+
+async fn span_rows(
+    conn: &mut PgConnection,
+    community: CommunityId,
+    span: Span,
+    kinds: &[i16],
+    limit: i64,
+) -> sqlx::Result<Vec<EntryRow>> {
+    sqlx::query_as!(
+        EntryRow,
+        r#"
+        -- ledger.span_rows
+        select sequence, kind, final as is_final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
+            debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description, recorded_at
+        from ledger.entry
+        where community_id = $1 and sequence > $2 and sequence <= $3 and (cardinality($4::smallint[]) = 0 or kind = any($4))
+        order by sequence limit $5
+        "#,
+        community.0,
+        span.after,
+        span.last,
+        kinds,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 async fn journal_rows(
@@ -103,97 +189,43 @@ async fn journal_rows(
     .await
 }
 
-/// The entries of an account, page by page of its statement.
-async fn statement(
+/// The sequences of the entries that these requests made.
+pub(super) async fn sequences_of_requests(
     conn: &mut PgConnection,
     community: CommunityId,
-    account: AccountId,
-    query: EntryQuery,
-) -> sqlx::Result<Vec<Entry>> {
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let mut sequences = Vec::new();
-    let mut after = query.after;
-    while sequences.len() < limit {
-        let Some(head) = statement_head(conn, community, account, after).await? else {
-            break;
-        };
-        sequences.extend(statement_chain(conn, community, account, after, head).await?);
-        after = head;
-    }
-    sequences.truncate(limit);
-    let mut entries = entries_find(conn, community, &[], &sequences).await?;
-    entries.sort_unstable_by_key(|entry| entry.sequence);
-    Ok(entries)
-}
-
-/// The end of the page of an account's statement that goes on after a sequence; `None` when nothing follows.
-async fn statement_head(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    account: AccountId,
-    after: i64,
-) -> sqlx::Result<Option<i64>> {
+    request_ids: &[Uuid],
+) -> sqlx::Result<Vec<i64>> {
+    // One descent of the index for each, whatever the statistics say: on a new table a plan made for `= any` reads all of it.
     sqlx::query_scalar!(
         r#"
-        -- ledger.statement_head
-        select coalesce(
-            (select min(sequence) from ledger.statement_page where community_id = $1 and account_id = $2 and sequence > $3),
-            (select last_sequence from ledger.account where community_id = $1 and account_id = $2 and last_sequence > $3)
-        )
+        -- ledger.sequences_of_requests
+        select entry.sequence from unnest($2::uuid[]) as wanted (request_id)
+        cross join lateral (
+            select sequence from ledger.entry where community_id = $1 and entry.request_id = wanted.request_id offset 0
+        ) as entry
         "#,
         community.0,
-        account.0,
-        after,
+        request_ids,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await
 }
 
-/// The sequences of an account's entries after one and up to another, walked back from there.
-async fn statement_chain(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    account: AccountId,
-    after: i64,
-    head: i64,
-) -> sqlx::Result<Vec<i64>> {
-    let mut sequences = sqlx::query_scalar!(
-        r#"
-        -- ledger.statement_chain
-        with recursive chain as (
-            select sequence, case when debit_account_id = $2 then debit_previous else credit_previous end as previous
-            from ledger.entry where community_id = $1 and sequence = $4
-            union all
-            select entry.sequence, case when debit_account_id = $2 then debit_previous else credit_previous end
-            from chain join ledger.entry on entry.community_id = $1 and entry.sequence = chain.previous
-            where chain.previous > $3
-        )
-        select sequence as "sequence!" from chain
-        "#,
-        community.0,
-        account.0,
-        after,
-        head,
-    )
-    .fetch_all(conn)
-    .await?;
-    sequences.reverse();
-    Ok(sequences)
-}
-
-pub(super) async fn related_rows(
+/// The sequences of the entries about these entries, in order.
+pub(super) async fn sequences_related(
     conn: &mut PgConnection,
     community: CommunityId,
     related: &[i64],
-) -> sqlx::Result<Vec<EntryRow>> {
-    sqlx::query_as!(
-        EntryRow,
+) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
         r#"
-        -- ledger.related_rows
-        select sequence, kind, final as is_final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
-            debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description, recorded_at
-        from ledger.entry where community_id = $1 and related_sequence = any($2)
-        order by sequence
+        -- ledger.sequences_related
+        select entry.sequence from unnest($2::bigint[]) as wanted (related_sequence)
+        cross join lateral (
+            select sequence from ledger.entry
+            where community_id = $1 and entry.related_sequence = wanted.related_sequence offset 0
+        ) as entry
+        order by entry.sequence
         "#,
         community.0,
         related,
@@ -202,23 +234,54 @@ pub(super) async fn related_rows(
     .await
 }
 
-/// Entries by the ids of the requests that made them, or by sequence.
+/// How much of each of these entries has been reversed; those of which nothing was are left out.
+pub(super) async fn reversed_amounts(
+    conn: &mut PgConnection,
+    community: CommunityId,
+    sequences: &[i64],
+) -> sqlx::Result<Vec<(i64, i64)>> {
+    let rows = sqlx::query!(
+        r#"
+        -- ledger.reversed_amounts
+        select wanted.sequence as "sequence!", sum(entry.amount)::bigint as "amount!"
+        from unnest($2::bigint[]) as wanted (sequence)
+        cross join lateral (
+            select amount from ledger.entry
+            where community_id = $1 and entry.related_sequence = wanted.sequence and kind = $3 offset 0
+        ) as entry
+        group by wanted.sequence
+        "#,
+        community.0,
+        sequences,
+        EntryKind::Reversal as i16,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.sequence, row.amount))
+        .collect())
+}
+
+/// Entries by their sequences, in order.
 pub(super) async fn entries_find(
     conn: &mut PgConnection,
     community: CommunityId,
-    request_ids: &[Uuid],
     sequences: &[i64],
 ) -> sqlx::Result<Vec<Entry>> {
+    if sequences.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query_as!(
         EntryRow,
         r#"
         -- ledger.entries_find
         select sequence, kind, final as is_final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
             debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description, recorded_at
-        from ledger.entry where community_id = $1 and (request_id = any($2) or sequence = any($3))
+        from ledger.entry where community_id = $1 and sequence = any($2)
+        order by sequence
         "#,
         community.0,
-        request_ids,
         sequences,
     )
     .fetch_all(&mut *conn)
@@ -226,11 +289,14 @@ pub(super) async fn entries_find(
     with_allocations(conn, community, rows).await
 }
 
-async fn with_allocations(
+pub(super) async fn with_allocations(
     conn: &mut PgConnection,
     community: CommunityId,
     rows: Vec<EntryRow>,
 ) -> sqlx::Result<Vec<Entry>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let sequences: Vec<i64> = rows.iter().map(|row| row.sequence).collect();
     let mut allocations = allocations_find(conn, community, &sequences).await?;
     rows.into_iter()
@@ -239,7 +305,7 @@ async fn with_allocations(
                 sequence: row.sequence,
                 kind: row.kind.try_into().map_err(unknown("entry kind"))?,
                 is_final: row.is_final,
-                request: row.request_id.map(RequestId).zip(row.fingerprint),
+                request: identity(row.request_id, row.fingerprint)?,
                 debit: AccountId(row.debit_account_id),
                 credit: AccountId(row.credit_account_id),
                 amount: row.amount,
@@ -284,4 +350,12 @@ pub(super) async fn allocations_find(
         by_entry.entry(row.sequence).or_default().push(part);
     }
     Ok(by_entry)
+}
+
+fn identity(
+    request_id: Option<Uuid>,
+    fingerprint_bytes: Option<Vec<u8>>,
+) -> sqlx::Result<Option<(RequestId, Fingerprint)>> {
+    let bytes = fingerprint_bytes.map(fingerprint).transpose()?;
+    Ok(request_id.map(RequestId).zip(bytes))
 }

@@ -5,10 +5,19 @@ use sqlx::PgConnection;
 
 use crate::domain::CommunityId;
 
-/// The head of a journal, locked until the transaction ends.
-pub struct JournalHead {
+/// While it is the same, no one has changed an account of the community.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
     /// Of the next entry.
     pub next_sequence: i64,
+    /// Counts the changes of accounts that are no entries.
+    pub definitions: i64,
+}
+
+/// The head of a journal, locked until the transaction ends.
+pub struct JournalHead {
+    /// Where the journal stands.
+    pub fence: Fence,
     /// Of the last entry.
     pub last_recorded_at: DateTime<Utc>,
 }
@@ -22,7 +31,7 @@ pub async fn journal_open(
     sqlx::query!(
         r#"
         -- ledger.journal_open
-        insert into ledger.journal (community_id, next_sequence, last_recorded_at) values ($1, 1, $2)
+        insert into ledger.journal (community_id, next_sequence, definitions, last_recorded_at) values ($1, 1, 0, $2)
         on conflict on constraint journal_pk do nothing
         "#,
         community.0,
@@ -41,14 +50,17 @@ pub async fn journal_lock(
     let row = sqlx::query!(
         r#"
         -- ledger.journal_lock
-        select next_sequence, last_recorded_at from ledger.journal where community_id = $1 for update
+        select next_sequence, definitions, last_recorded_at from ledger.journal where community_id = $1 for update
         "#,
         community.0,
     )
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| JournalHead {
-        next_sequence: row.next_sequence,
+        fence: Fence {
+            next_sequence: row.next_sequence,
+            definitions: row.definitions,
+        },
         last_recorded_at: row.last_recorded_at,
     }))
 }
@@ -68,4 +80,32 @@ pub async fn journal_sequence(
     .fetch_optional(conn)
     .await?;
     Ok(next.map_or(0, |next| next - 1))
+}
+
+/// The sequence of the last entry that was posted at or before an instant, 0 when there is none: halved down to, for time in a journal
+/// never runs backwards.
+pub async fn journal_sequence_at(
+    conn: &mut PgConnection,
+    community: CommunityId,
+    at: DateTime<Utc>,
+) -> sqlx::Result<i64> {
+    let found = sqlx::query_scalar!(
+        r#"
+        -- ledger.journal_sequence_at
+        with recursive search as (
+            select 0::bigint as low, next_sequence as high from ledger.journal where community_id = $1
+            union all
+            select case when middle.recorded_at <= $2 then middle.sequence else low end,
+                case when middle.recorded_at <= $2 then high else middle.sequence end
+            from search join ledger.entry as middle on middle.community_id = $1 and middle.sequence = (low + high) / 2
+            where high - low > 1
+        )
+        select low as "low!" from search order by high - low limit 1
+        "#,
+        community.0,
+        at,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.unwrap_or(0))
 }
