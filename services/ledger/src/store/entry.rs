@@ -17,8 +17,6 @@ const MAX_LOOKED_AT: i64 = 4_096;
 pub struct EntryQuery {
     /// Only those that changed it.
     pub account: Option<AccountId>,
-    /// Only those about this entry.
-    pub related: Option<i64>,
     /// Only those with a greater sequence.
     pub after: i64,
     /// At most so many.
@@ -29,7 +27,6 @@ impl Default for EntryQuery {
     fn default() -> Self {
         Self {
             account: None,
-            related: None,
             after: 0,
             limit: i64::MAX,
         }
@@ -79,13 +76,7 @@ pub async fn entry_find(
     community: CommunityId,
     sequence: i64,
 ) -> sqlx::Result<Option<Entry>> {
-    let query = EntryQuery {
-        after: sequence.saturating_sub(1),
-        limit: 1,
-        ..EntryQuery::default()
-    };
-    let found = entry_list(conn, community, query).await?.pop();
-    Ok(found.filter(|entry| entry.sequence == sequence))
+    Ok(entries_find(conn, community, &[sequence]).await?.pop())
 }
 
 /// Entries by sequence.
@@ -94,21 +85,15 @@ pub async fn entry_list(
     community: CommunityId,
     query: EntryQuery,
 ) -> sqlx::Result<Vec<Entry>> {
-    let rows = match (query.account, query.related) {
-        (Some(account), _) => {
-            let span = Span {
-                after: query.after,
-                last: i64::MAX,
-            };
-            let page = statement(conn, community, account, span, &[], query.limit, i64::MAX);
-            return Ok(page.await?.entries);
-        }
-        (None, Some(related)) => {
-            let sequences = sequences_related(conn, community, &[related]).await?;
-            return entries_find(conn, community, &sequences).await;
-        }
-        (None, None) => journal_rows(conn, community, query).await?,
+    let span = Span {
+        after: query.after,
+        last: i64::MAX,
     };
+    if let Some(account) = query.account {
+        let page = statement(conn, community, account, span, &[], query.limit, i64::MAX);
+        return Ok(page.await?.entries);
+    }
+    let rows = span_rows(conn, community, span, &[], query.limit).await?;
     with_allocations(conn, community, rows).await
 }
 
@@ -167,28 +152,6 @@ async fn span_rows(
     .await
 }
 
-async fn journal_rows(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    query: EntryQuery,
-) -> sqlx::Result<Vec<EntryRow>> {
-    sqlx::query_as!(
-        EntryRow,
-        r#"
-        -- ledger.journal_rows
-        select sequence, kind, final as is_final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
-            debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description, recorded_at
-        from ledger.entry where community_id = $1 and sequence > $2
-        order by sequence limit $3
-        "#,
-        community.0,
-        query.after,
-        query.limit,
-    )
-    .fetch_all(conn)
-    .await
-}
-
 /// The sequences of the entries that these requests made.
 pub(super) async fn sequences_of_requests(
     conn: &mut PgConnection,
@@ -211,8 +174,17 @@ pub(super) async fn sequences_of_requests(
     .await
 }
 
-/// The sequences of the entries about these entries, in order.
-pub(super) async fn sequences_related(
+/// The entries about these entries, in order.
+pub(super) async fn entries_related(
+    conn: &mut PgConnection,
+    community: CommunityId,
+    related: &[i64],
+) -> sqlx::Result<Vec<Entry>> {
+    let sequences = sequences_related(conn, community, related).await?;
+    entries_find(conn, community, &sequences).await
+}
+
+async fn sequences_related(
     conn: &mut PgConnection,
     community: CommunityId,
     related: &[i64],

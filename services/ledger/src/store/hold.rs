@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{EntryQuery, entry_find, entry_list, unknown};
+use super::{entry::entries_related, entry_find, unknown};
 use crate::domain::{AccountId, CommunityId, Hold, RecordedHold, RequestId};
 
 /// A hold as it stands.
@@ -63,10 +63,6 @@ pub async fn hold_recorded(
     let Some(hold) = hold_find(conn, community, id).await? else {
         return Ok(None);
     };
-    let query = EntryQuery {
-        related: Some(sequence),
-        ..EntryQuery::default()
-    };
-    let entries = entry_list(conn, community, query).await?;
+    let entries = entries_related(conn, community, &[sequence]).await?;
     Ok(Some(RecordedHold { hold, entries }))
 }

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    entry::{entries_find, sequences_related},
+    entry::{entries_find, entries_related},
     hold::holds_find,
 };
 use crate::domain::{Asset, CommunityId, EntryKind, Hold, Original};
@@ -20,8 +20,7 @@ pub async fn originals_find(
         return Ok(Vec::new());
     }
     let entries = entries_find(conn, community, sequences).await?;
-    let related = sequences_related(conn, community, sequences).await?;
-    let related = entries_find(conn, community, &related).await?;
+    let related = entries_related(conn, community, sequences).await?;
     let original = |entry: crate::domain::Entry| {
         let reversals = related.iter().filter(|about| {
             about.related == Some(entry.sequence)

@@ -140,7 +140,6 @@ async fn a_statement_shows_both_sides_of_an_account_page_by_page() {
             account: Some(world.member),
             after: seen.last().copied().unwrap_or(0),
             limit: 4,
-            ..EntryQuery::default()
         };
         let page = world.ledger.entries(world.community, query).await.unwrap();
         if page.is_empty() {
@@ -170,7 +169,6 @@ async fn a_statement_longer_than_its_pages_is_read_from_anywhere() {
             account: Some(account),
             after,
             limit,
-            ..EntryQuery::default()
         };
         let entries = world.ledger.entries(world.community, query).await.unwrap();
         entries
