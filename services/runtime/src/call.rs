@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
@@ -73,10 +73,8 @@ where
             return Box::pin(std::future::ready(Ok(response)));
         }
         let span = record.span();
-        // A task of its own, which goes on when the time runs out or the caller goes away: to drop it anywhere could
-        // give a database connection back in the middle of beginning a transaction, which would stay open unseen.
         let work = panics::caught(self.service.call(request)).instrument(span.clone());
-        let work = tokio::spawn(deadline.scope(work));
+        let work = Outliving::new(deadline.scope(work));
         let served = async move {
             let timeout = async {
                 match timer {
@@ -87,19 +85,49 @@ where
             tokio::select! {
                 biased;
                 answer = work => match answer {
-                    Ok(Ok(Ok(response))) => told_apart(response),
-                    Ok(Ok(Err(never))) => match never {},
-                    Ok(Err(panic)) => {
+                    Ok(Ok(response)) => told_apart(response),
+                    Ok(Err(never)) => match never {},
+                    Err(panic) => {
                         tracing::error!("A call panicked: {panic}");
                         status::internal().into_http()
                     }
-                    // Only the end of the whole process ends a task.
-                    Err(_) => Status::unavailable("the service is stopping").into_http(),
                 },
                 () = timeout => status::deadline_exceeded().into_http(),
             }
         };
         Box::pin(async move { Ok(record.finish(served.instrument(span).await)) })
+    }
+}
+
+/// Work that becomes a task of its own when the time runs out or the caller goes away: to drop it anywhere could give a database
+/// connection back in the middle of beginning a transaction, which would stay open unseen.
+struct Outliving<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T: Send> Outliving<T> {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<T: Send> Future for Outliving<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let work = self.0.as_mut().expect("not polled after its end");
+        let done = ready!(work.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(done)
+    }
+}
+
+impl<T: Send> Drop for Outliving<T> {
+    fn drop(&mut self) {
+        // Without a runtime the whole process ends.
+        if let Some(work) = self.0.take()
+            && let Ok(tasks) = tokio::runtime::Handle::try_current()
+        {
+            tasks.spawn(work);
+        }
     }
 }
 

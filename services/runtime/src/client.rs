@@ -10,14 +10,16 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use tokio::net::TcpStream;
 use tonic::{
     Code, Status, TimeoutExpired,
     body::Body,
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
-use tower::Service;
+use tower::{Service, ServiceExt};
 
-use crate::{Problem, status, telemetry};
+use crate::{Problem, gathered::Gathered, status, telemetry};
 
 /// A channel for generated clients: `LedgerServiceClient<Traced>`. It sends the current span as `traceparent`, and
 /// gives DEADLINE_EXCEEDED when time runs out on this side first, where tonic gives CANCELLED.
@@ -31,7 +33,6 @@ pub fn channel(url: &str) -> Result<Channel, Problem> {
     let mut endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(|error| wrong(&error))?
         .connect_timeout(Duration::from_secs(2))
-        .tcp_nodelay(true)
         // Without these a channel stays for ever on a connection whose peer is gone.
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5))
@@ -45,7 +46,12 @@ pub fn channel(url: &str) -> Result<Channel, Problem> {
         }
         _ => return Err(wrong(&"it starts neither with http:// nor with https://")),
     }
-    Ok(endpoint.connect_lazy())
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    let gathered = connector
+        .map_response(|io: TokioIo<TcpStream>| TokioIo::new(Gathered::new(io.into_inner())));
+    Ok(endpoint.connect_with_connector_lazy(gathered))
 }
 
 /// Makes a channel carry traces and clear deadlines.

@@ -8,6 +8,7 @@ mod clock;
 mod database;
 mod deadline;
 mod fields;
+mod gathered;
 mod ids;
 mod page;
 mod panics;

@@ -3,11 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::net::{TcpListener, lookup_host};
+use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_health::ServingStatus;
 
-use crate::{Problem, Stop, call::CallLayer};
+use crate::{Problem, Stop, call::CallLayer, gathered::Gathered};
 
 /// How long calls in progress may go on after the stop; streams without end are told of it by [`Stop`].
 const DRAIN: Duration = Duration::from_secs(20);
@@ -66,7 +67,9 @@ impl Server {
             .serve_with_incoming_shutdown(
                 // The builder's own setting does not reach a listener that is handed in; without it an answer waits
                 // 40 ms for an acknowledgement.
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                TcpIncoming::from(listener)
+                    .with_nodelay(Some(true))
+                    .map(|connection| connection.map(Gathered::new)),
                 closing.clone().cancelled_owned(),
             );
         let limit = async {
