@@ -65,6 +65,7 @@ use sqlx::PgPool;
 use engine::Engine;
 pub use engine::Outcome;
 pub use error::Error;
+use proof::FreshLeaves;
 pub use reading::{AccountBalance, EntrySearch, Point};
 pub use store::{
     AccountQuery, EntryPage, EntryQuery, ExpiringLot, LotQuery, ScheduleQuery, ScheduledExpiry,
@@ -81,6 +82,7 @@ pub struct Ledger {
     clock: Clock,
     engine: Engine,
     heads: Heads,
+    fresh: FreshLeaves,
     signer: Option<Arc<proof::Signer>>,
     unsealed: Nudge,
 }
@@ -89,12 +91,14 @@ impl Ledger {
     /// A ledger on a migrated database whose connections work as [`ROLE`].
     pub fn new(pool: PgPool, clock: Clock) -> Self {
         let heads = Heads::default();
-        let engine = Engine::new(pool.clone(), clock.clone(), heads.clone());
+        let fresh = FreshLeaves::default();
+        let engine = Engine::new(pool.clone(), clock.clone(), heads.clone(), fresh.clone());
         Self {
             pool,
             clock,
             engine,
             heads,
+            fresh,
             signer: None,
             unsealed: Nudge::default(),
         }

@@ -49,14 +49,24 @@ pub struct Changes {
     pub entries: Vec<Entry>,
     /// New refusals with the fingerprints of what was asked.
     pub refusals: Vec<(RequestId, Fingerprint, Refusal)>,
-    /// Accounts that changed.
-    pub accounts: BTreeSet<AccountId>,
     /// Lots that changed.
     pub lots: BTreeSet<(AccountId, DateTime<Utc>)>,
     /// Entries where a page of an account's statement ends.
     pub pages: Vec<(AccountId, i64)>,
     /// Holds that changed or are new.
     pub holds: BTreeSet<RequestId>,
+}
+
+impl Changes {
+    /// The accounts that changed, in order: every change of an account is an entry.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        let moved = |entry: &Entry| entry.kind.moves().then_some(entry.credit);
+        let changed = |entry: &Entry| [Some(entry.debit), moved(entry)].into_iter().flatten();
+        let mut accounts: Vec<AccountId> = self.entries.iter().flat_map(changed).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
+    }
 }
 
 /// Everything a batch of requests touches.
@@ -326,7 +336,6 @@ impl Book {
         }
         change(account);
         account.revision += 1;
-        self.changes.accounts.insert(id);
     }
 
     pub(super) fn touch_lots(&mut self, id: AccountId, parts: &[Allocation]) {

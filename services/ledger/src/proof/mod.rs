@@ -15,12 +15,14 @@
 //! What it will not do: keep secrets, or prove what was never sealed. Whoever can rewrite the database and also has the key can make another
 //! history, but not one that agrees with a checkpoint or receipt that someone kept.
 
+mod fresh;
 pub mod leaf;
 pub mod note;
 mod receipt;
 mod sealer;
 pub mod tree;
 
+pub(crate) use fresh::FreshLeaves;
 pub use note::{Checkpoint, NoteError, Signer, Verifier};
 pub use receipt::{Receipt, ReceiptEntry, ReceiptError, ReceiptPart};
 

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    leaf,
+    FreshLeaves, leaf,
     note::{ChainHead, Checkpoint, Signer},
     tree::{self, Frontier, Hash, TileId},
     unsigned,
@@ -22,6 +22,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// How many entries one checkpoint adds at most, and how many records one statement reads.
 const BATCH: i64 = 8_192;
+/// How many entries that this process has just posted one checkpoint adds, and hardly more.
+const FRESH: usize = 65_536;
 
 impl Ledger {
     /// The same ledger, which also seals its journals with this key.
@@ -57,7 +59,7 @@ impl Ledger {
             return Err(changed("the journal is shorter than its last checkpoint"));
         }
         let before = seal.head();
-        let whole = seal.extend(&mut tx, community, &ends).await?;
+        let whole = seal.extend(&mut tx, &self.fresh, &ends).await?;
         let head = seal.head();
         if !whole {
             return Err(changed("rows are missing from the journal"));
@@ -79,7 +81,7 @@ impl Ledger {
         };
         store::checkpoint_insert(&mut tx, community, &row).await?;
         tx.commit().await?;
-        let complete = head.size == ends.sequence
+        let complete = head.size >= ends.sequence
             && head.definitions.count == ends.definition
             && head.refusals.count == ends.refusal;
         Ok(if complete {
@@ -195,25 +197,11 @@ impl Seal {
     async fn extend(
         &mut self,
         conn: &mut PgConnection,
-        community: CommunityId,
+        fresh: &FreshLeaves,
         ends: &JournalEnds,
     ) -> Result<bool, Error> {
-        let size = self.head().size;
-        let query = EntryQuery {
-            after: size,
-            limit: BATCH.min(ends.sequence - size),
-            ..EntryQuery::default()
-        };
-        let entries = store::entry_list(conn, community, query).await?;
-        let mut whole = i64::try_from(entries.len()) == Ok(query.limit);
-        for (sequence, entry) in (size + 1..).zip(&entries) {
-            whole &= entry.sequence == sequence;
-            let leaf = tree::leaf_hash(&leaf::encode_entry(community, entry));
-            let full = &mut self.full;
-            self.tree.push(leaf, |id, hashes| {
-                full.insert(id, hashes.to_vec());
-            });
-        }
+        let community = self.community;
+        let mut whole = self.extend_tree(conn, fresh, ends.sequence).await?;
         let limit = BATCH.min(ends.definition - self.definitions.count);
         let after = self.definitions.count;
         for definition in store::definitions_after(conn, community, after, limit).await? {
@@ -233,6 +221,56 @@ impl Seal {
         Ok(whole)
     }
 
+    /// Takes in entries up to `last`, at most a batch of them; false when one is missing.
+    async fn extend_tree(
+        &mut self,
+        conn: &mut PgConnection,
+        fresh: &FreshLeaves,
+        last: i64,
+    ) -> Result<bool, Error> {
+        let size = i64::try_from(self.tree.size()).expect("a sequence fits 63 bits");
+        let leaves = fresh.take(self.community, size, FRESH);
+        // Whoever lost commits of this process, as a standby that took over, has another entry there.
+        if let Some(leaf) = leaves.last()
+            && self.leaves(conn, size + count(&leaves) - 1, 1).await? == [*leaf]
+        {
+            leaves.into_iter().for_each(|leaf| self.push(leaf));
+            return Ok(true);
+        }
+        let limit = BATCH.min(last - size);
+        let leaves = self.leaves(conn, size, limit).await?;
+        let is_whole = count(&leaves) == limit;
+        leaves.into_iter().for_each(|leaf| self.push(leaf));
+        Ok(is_whole)
+    }
+
+    /// The leaves of the entries behind `after`, as far as the journal has them without a gap.
+    async fn leaves(
+        &self,
+        conn: &mut PgConnection,
+        after: i64,
+        limit: i64,
+    ) -> sqlx::Result<Vec<Hash>> {
+        let query = EntryQuery {
+            after,
+            limit,
+            ..EntryQuery::default()
+        };
+        let entries = store::entry_list(conn, self.community, query).await?;
+        let dense = (after + 1..).zip(&entries);
+        Ok(dense
+            .take_while(|(sequence, entry)| entry.sequence == *sequence)
+            .map(|(_, entry)| tree::leaf_hash(&leaf::encode_entry(self.community, entry)))
+            .collect())
+    }
+
+    fn push(&mut self, leaf: Hash) {
+        let full = &mut self.full;
+        self.tree.push(leaf, |id, hashes| {
+            full.insert(id, hashes.to_vec());
+        });
+    }
+
     /// The tiles that changed, and some that did not.
     fn tiles(&self) -> HashMap<TileId, Vec<Hash>> {
         let mut tiles = self.full.clone();
@@ -243,4 +281,8 @@ impl Seal {
         );
         tiles
     }
+}
+
+fn count(leaves: &[Hash]) -> i64 {
+    i64::try_from(leaves.len()).expect("a batch is small")
 }

@@ -20,16 +20,25 @@ use crate::{
 pub struct Community(pub CommunityId);
 
 impl Community {
-    fn name(self, collection: &str, id: impl std::fmt::Display) -> String {
-        format!("communities/{}/{collection}/{id}", self.0.0)
+    fn name(self, collection: &str, id: &str) -> String {
+        let mut text = Uuid::encode_buffer();
+        let community = self.0.0.hyphenated().encode_lower(&mut text);
+        ["communities/", community, "/", collection, "/", id].concat()
+    }
+
+    fn name_of(self, collection: &str, id: Uuid) -> String {
+        self.name(
+            collection,
+            id.hyphenated().encode_lower(&mut Uuid::encode_buffer()),
+        )
     }
 
     fn account_name(self, id: AccountId) -> String {
-        self.name("accounts", id.0)
+        self.name_of("accounts", id.0)
     }
 
     fn entry_name(self, sequence: i64) -> String {
-        self.name("entries", sequence)
+        self.name("entries", &sequence.to_string())
     }
 
     pub fn asset(self, asset: Asset) -> pb::Asset {
@@ -57,7 +66,7 @@ impl Community {
         let definition = account.definition;
         pb::Account {
             name: self.account_name(definition.id),
-            programme: self.name("programmes", definition.programme),
+            programme: self.name_of("programmes", definition.programme),
             asset: definition.asset,
             kind: kind(definition.kind).into(),
             owner: definition
@@ -137,7 +146,7 @@ impl Community {
 
     pub fn hold(self, hold: Hold) -> pb::Hold {
         pb::Hold {
-            name: self.name("holds", hold.id.0),
+            name: self.name_of("holds", hold.id.0),
             debit_account: self.account_name(hold.debit),
             credit_account: self.account_name(hold.credit),
             amount: hold.amount,

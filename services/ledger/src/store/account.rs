@@ -136,7 +136,7 @@ pub async fn account_find(
     Ok(accounts_find(conn, community, &[id.0]).await?.pop())
 }
 
-/// Accounts with their lots, in no order.
+/// Accounts with their lots, in no order. One descent of the primary key for each, whatever the statistics say.
 pub(super) async fn accounts_find(
     conn: &mut PgConnection,
     community: CommunityId,
@@ -146,9 +146,12 @@ pub(super) async fn accounts_find(
         AccountRow,
         r#"
         -- ledger.accounts_find
-        select account_id, programme_id, asset, kind, owner_id, expiry_account_id, min_balance, max_balance, balance, held,
-            last_sequence, entries, revision, created_at
-        from ledger.account where community_id = $1 and account_id = any($2)
+        select account.* from unnest($2::uuid[]) as wanted (account_id)
+        cross join lateral (
+            select account_id, programme_id, asset, kind, owner_id, expiry_account_id, min_balance, max_balance, balance, held,
+                last_sequence, entries, revision, created_at
+            from ledger.account where community_id = $1 and account.account_id = wanted.account_id offset 0
+        ) as account
         "#,
         community.0,
         ids,
@@ -177,7 +180,7 @@ async fn with_lots(
         .collect()
 }
 
-// One descent of the primary key for each account, whatever the statistics say.
+// One descent of the primary key for each account as well.
 async fn lots_find(
     conn: &mut PgConnection,
     community: CommunityId,

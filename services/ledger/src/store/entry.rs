@@ -152,28 +152,6 @@ async fn span_rows(
     .await
 }
 
-/// The sequences of the entries that these requests made.
-pub(super) async fn sequences_of_requests(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    request_ids: &[Uuid],
-) -> sqlx::Result<Vec<i64>> {
-    // One descent of the index for each, whatever the statistics say: on a new table a plan made for `= any` reads all of it.
-    sqlx::query_scalar!(
-        r#"
-        -- ledger.sequences_of_requests
-        select entry.sequence from unnest($2::uuid[]) as wanted (request_id)
-        cross join lateral (
-            select sequence from ledger.entry where community_id = $1 and entry.request_id = wanted.request_id offset 0
-        ) as entry
-        "#,
-        community.0,
-        request_ids,
-    )
-    .fetch_all(conn)
-    .await
-}
-
 /// The entries about these entries, in order.
 pub(super) async fn entries_related(
     conn: &mut PgConnection,

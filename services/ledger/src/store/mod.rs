@@ -2,12 +2,14 @@
 
 mod account;
 mod batch;
+mod changes;
+mod copy;
 mod entry;
 mod expiry;
 mod hold;
 mod journal;
 mod proof;
-mod refusal;
+mod request;
 mod statement;
 mod sweep;
 mod verify;
@@ -16,7 +18,8 @@ pub use account::{
     AccountQuery, TrialBalanceRow, account_find, account_insert, account_list, account_set_limits,
     asset_find, asset_insert, trial_balance,
 };
-pub use batch::{Needs, load, write};
+pub use batch::{Needs, load};
+pub use changes::write;
 pub use entry::{EntryPage, EntryQuery, Span, entry_find, entry_list, entry_page};
 pub use expiry::{
     ExpiringLot, LotQuery, ScheduleQuery, ScheduledExpiry, expiry_schedule, lot_list,
