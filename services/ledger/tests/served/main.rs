@@ -5,6 +5,7 @@ mod balances;
 mod entries;
 mod expiring;
 mod importing;
+mod proving;
 mod statements;
 mod watching;
 mod world;

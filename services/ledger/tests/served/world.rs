@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
-use ledger::{Ledger, ROLE};
+use ledger::{Ledger, ROLE, proof::Signer};
 use proto::ledger::v1::{
-    self as pb, AccountKind, ledger_service_client::LedgerServiceClient, transfer_verdict::Verdict,
+    self as pb, AccountKind, ledger_service_client::LedgerServiceClient,
+    proof_service_client::ProofServiceClient, transfer_verdict::Verdict,
 };
 use runtime::{Clock, Problem, TestDatabase, Traced, channel, listen, timestamp, traced};
 use sqlx::PgPool;
@@ -28,6 +29,9 @@ pub struct World {
     pub pool: PgPool,
     pub clock: Clock,
     pub client: LedgerServiceClient<Traced>,
+    pub proofs: ProofServiceClient<Traced>,
+    /// The one that serves.
+    pub ledger: Ledger,
     pub stop: CancellationToken,
     pub ended: JoinHandle<Result<(), Problem>>,
 }
@@ -85,14 +89,18 @@ impl World {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let server = Ledger::new(pool.clone(), clock.clone()).server();
-        let ended = tokio::spawn(server.run(listener, stop.clone()));
-        let client = LedgerServiceClient::new(traced(channel(&url).unwrap()));
+        let signer = Signer::from_seed("linli-test", [42; 32]).unwrap();
+        let ledger = Ledger::new(pool.clone(), clock.clone()).with_signer(signer);
+        let ended = tokio::spawn(ledger.server().run(listener, stop.clone()));
+        let channel = traced(channel(&url).unwrap());
+        let client = LedgerServiceClient::new(channel.clone());
         let mut world = Self {
             _database: database,
             pool,
             clock,
             client,
+            proofs: ProofServiceClient::new(channel),
+            ledger,
             stop,
             ended,
         };
