@@ -208,6 +208,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_has_begun_goes_on_though_the_caller_has_gone() {
+        let (report, mut ended) = tokio::sync::oneshot::channel();
+        let report = std::sync::Mutex::new(Some(report));
+        let call = code_of(None, |_| {
+            let report = report.lock().unwrap().take();
+            async move {
+                tokio::task::yield_now().await;
+                report.unwrap().send(()).unwrap();
+                Ok(Response::new(Body::empty()))
+            }
+        });
+        let mut call = Box::pin(call);
+        assert!(polled_once(call.as_mut()).await.is_pending());
+        assert!(ended.try_recv().is_err());
+        drop(call);
+
+        assert!(ended.await.is_ok());
+    }
+
+    async fn polled_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+        std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+    }
+
+    #[tokio::test]
     async fn a_call_that_comes_too_late_is_not_begun() {
         let code = code_of(Some("0m"), |_| async { panic!("nobody waits for this") });
         assert_eq!(code.await, Code::DeadlineExceeded);
