@@ -167,6 +167,8 @@ async fn a_request_that_the_database_rejects_fails_alone() {
         ],
         vec![grant(7, 30)],
         vec![grant(8, 40)],
+        // So many that the whole is copied, and what it is halved into is copied and inserted.
+        (100..164).map(|number| grant(number, 1)).collect(),
     ];
     let stop = stop_writers(&superuser, world.community).await;
     let mut answers = vec![];
@@ -187,12 +189,12 @@ async fn a_request_that_the_database_rejects_fails_alone() {
         });
     }
 
-    assert_eq!(posted, [10, 20, 0, 0, 30, 40]);
+    assert_eq!(posted, [10, 20, 0, 0, 30, 40, 64]);
     let anna = ledger
         .account(world.community, account(ANNA))
         .await
         .unwrap();
-    assert_eq!((anna.balance, anna.last_sequence), (100, 4));
+    assert_eq!((anna.balance, anna.last_sequence), (164, 68));
     assert_sound(&superuser, world.community).await;
 }
 
