@@ -26,13 +26,13 @@
 //! - **No foreign keys from accounts and lots**: 3.0 in place of 3.6 µs an updated row, in SQL alone.
 //! - **Link-time optimisation** of the binary, about 5 % with 256 in flight.
 //! - Without effect: another allocator (mimalloc), a lower or higher `fillfactor` than 70 (2.8 to 4.1 µs a row, all within the noise of
-//!   whole runs), a narrower row for balances (0.25 µs).
+//!   whole runs), a narrower row for balances (0.25 µs), looking for news of sockets more often (`event_interval` of 7 in place of 61).
 //!
-//! Ratios of two `--quick` runs after that, with what is asked of them: bulk of 8,190, hot 49 and 45 (50), uniform 6.9 and 7.2 (8), hot to
-//! uniform 1.0 (0.9), lots to uniform 0.65 and 0.68 (0.5); unary with 256 in flight, hot 13.3 and 10.3 (12), p99 20 and 24 ms (50), uniform 1.8
-//! and 2.1 (2); one in flight 0.83 and 0.71 ms behind the baseline (1). The baseline itself goes from 9,400 to 15,800 transfers a second from run to
-//! run, the rest with it, though not in step. With 10,180,170 transfers stored before: 1.01 of the empty figure (0.8), and 294 MB of memory
-//! in place of 272.
+//! Ratios of four runs after that, three of them `--quick`, with what is asked of them: bulk of 8,190, hot 45 to 51 (50), uniform 6.9 to 7.2
+//! (8), hot to uniform 1.0 to 1.2 (0.9), lots to uniform 0.65 to 0.76 (0.5); unary with 256 in flight, hot 10.2 to 13.3 (12), p99 20 to
+//! 24 ms (50), uniform 1.6 to 2.1 (2); one in flight 0.66 to 0.83 ms behind the baseline (1). The baseline itself went from 9,400 to 15,800
+//! transfers a second from run to run, and the rest not quite in step with it. With 10,180,170 transfers stored before: 1.01 of the empty
+//! figure (0.8), and 294 MB of memory in place of 272.
 
 mod baseline;
 mod books;
