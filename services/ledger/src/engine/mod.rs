@@ -1,7 +1,7 @@
 //! The posting engine: one queue a community, and one worker that turns what waits in it into batches.
 //!
 //! A batch forms while the one before commits, so a lone request never waits for company and many share one commit. The
-//! worker locks the journal's row, reads what the batch touches, applies it in [`Book`], writes it with a fixed number of
+//! worker locks the journal's row, reads what the batch touches, applies it in a [`Book`](crate::domain::Book), writes it with a fixed number of
 //! statements and commits. Any number of processes may do so for one community: the row is the lock, and it is a fence as
 //! well. While it stands where this process left it, nobody else has written, and the accounts kept from earlier batches
 //! need no read.

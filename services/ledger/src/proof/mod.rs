@@ -5,7 +5,7 @@
 //! - [`note`] is the signed text of a head.
 //! - [`Receipt`] is all of it for one entry in one file that needs neither us nor a network.
 //!
-//! The sealer extends the tree from the last checkpoint, apart from posting: it reads what was committed since, in order, writes
+//! The sealer extends the tree from the last checkpoint, apart from posting: it takes what was committed since, in order, writes
 //! tiles and a signed checkpoint in one transaction under a row lock of its own, and so any number of replicas may run it. It signs only
 //! what continues the last checkpoint: when the tiles do not give its root, or entries are missing, it signs nothing and says so.
 //!

@@ -20,7 +20,7 @@ use crate::{
 
 /// How often the sealer looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// How many entries one checkpoint adds at most, and how many records one statement reads.
+/// How many records one checkpoint reads at most of each kind.
 const BATCH: i64 = 8_192;
 /// How many entries that this process has just posted one checkpoint adds, and hardly more.
 const FRESH: usize = 65_536;
@@ -183,10 +183,14 @@ impl Seal {
             || ends.refusal < self.refusals.count
     }
 
+    fn size(&self) -> i64 {
+        i64::try_from(self.tree.size()).expect("a sequence fits 63 bits")
+    }
+
     fn head(&self) -> Checkpoint {
         Checkpoint {
             community: self.community,
-            size: i64::try_from(self.tree.size()).expect("a sequence fits 63 bits"),
+            size: self.size(),
             root: self.tree.root(),
             definitions: self.definitions,
             refusals: self.refusals,
@@ -228,7 +232,7 @@ impl Seal {
         fresh: &FreshLeaves,
         last: i64,
     ) -> Result<bool, Error> {
-        let size = i64::try_from(self.tree.size()).expect("a sequence fits 63 bits");
+        let size = self.size();
         let leaves = fresh.take(self.community, size, FRESH);
         // Whoever lost commits of this process, as a standby that took over, has another entry there.
         if let Some(leaf) = leaves.last()

@@ -179,6 +179,9 @@ struct Report<'a> {
     count: u64,
 }
 
+/// The name of a column and how its value is shown.
+type Column<T> = (&'static str, fn(&T) -> String);
+
 impl Report<'_> {
     fn differs(
         &mut self,
@@ -209,6 +212,25 @@ impl Report<'_> {
     ) {
         if expected != found {
             self.differs(table, key, what, show(expected), show(found));
+        }
+    }
+
+    /// Compares the columns of two rows by what they show.
+    fn compare_rows<T: PartialEq>(
+        &mut self,
+        table: &'static str,
+        key: impl fmt::Display,
+        (expected, found): (&T, &T),
+        columns: &[Column<T>],
+    ) {
+        if expected == found {
+            return;
+        }
+        for (what, column) in columns {
+            let (expected, found) = (column(expected), column(found));
+            if expected != found {
+                self.differs(table, &key, what, expected, found);
+            }
         }
     }
 

@@ -281,63 +281,29 @@ fn compare(expected: &Entry, found: &Entry, report: &mut Report<'_>) {
         return;
     }
     let key = found.sequence;
-    let mut column = |what: &str, expected: String, found: String| {
-        report.compare("entry", key, what, &expected, &found);
-    };
-    column("kind", show(&expected.kind), show(&found.kind));
-    column("final", show(&expected.is_final), show(&found.is_final));
-    column("request_id", show(&expected.request), show(&found.request));
-    column(
-        "debit_account_id",
-        expected.debit.0.to_string(),
-        found.debit.0.to_string(),
-    );
-    column(
-        "credit_account_id",
-        expected.credit.0.to_string(),
-        found.credit.0.to_string(),
-    );
-    column("amount", show(&expected.amount), show(&found.amount));
-    column(
-        "debit_balance",
-        show(&expected.debit_balance),
-        show(&found.debit_balance),
-    );
-    column(
-        "credit_balance",
-        show(&expected.credit_balance),
-        show(&found.credit_balance),
-    );
-    column(
-        "debit_previous",
-        show(&expected.debit_previous),
-        show(&found.debit_previous),
-    );
-    column(
-        "credit_previous",
-        show(&expected.credit_previous),
-        show(&found.credit_previous),
-    );
-    column(
-        "expires_at",
-        show(&expected.expires_at),
-        show(&found.expires_at),
-    );
-    column(
-        "related_sequence",
-        show(&expected.related),
-        show(&found.related),
-    );
-    column(
-        "description",
-        expected.description.clone(),
-        found.description.clone(),
-    );
-    column(
-        "recorded_at",
-        show(&expected.recorded_at),
-        show(&found.recorded_at),
-    );
+    for ((what, expected), (_, found)) in columns(expected).iter().zip(&columns(found)) {
+        report.compare("entry", key, what, expected, found);
+    }
     let (expected, found) = (&expected.allocations, &found.allocations);
     report.compare("allocation", key, "the lots", expected, found);
+}
+
+/// The columns of an entry by their names.
+fn columns(entry: &Entry) -> [(&'static str, String); 14] {
+    [
+        ("kind", show(&entry.kind)),
+        ("final", show(&entry.is_final)),
+        ("request_id", show(&entry.request)),
+        ("debit_account_id", entry.debit.0.to_string()),
+        ("credit_account_id", entry.credit.0.to_string()),
+        ("amount", show(&entry.amount)),
+        ("debit_balance", show(&entry.debit_balance)),
+        ("credit_balance", show(&entry.credit_balance)),
+        ("debit_previous", show(&entry.debit_previous)),
+        ("credit_previous", show(&entry.credit_previous)),
+        ("expires_at", show(&entry.expires_at)),
+        ("related_sequence", show(&entry.related)),
+        ("description", entry.description.clone()),
+        ("recorded_at", show(&entry.recorded_at)),
+    ]
 }

@@ -54,19 +54,14 @@ pub async fn definitions(
         match expected.remove(&found.code) {
             None => report.unexpected("asset", &found.code),
             Some(asset) => {
-                report.compare(
+                report.compare_rows(
                     "asset",
                     &found.code,
-                    "exponent",
-                    &asset.exponent,
-                    &found.exponent,
-                );
-                report.compare(
-                    "asset",
-                    &found.code,
-                    "created_at",
-                    &asset.created_at,
-                    &found.created_at,
+                    (&asset, &found),
+                    &[
+                        ("exponent", |row| show(&row.exponent)),
+                        ("created_at", |row| show(&row.created_at)),
+                    ],
                 );
             }
         }
@@ -157,30 +152,20 @@ pub async fn account_definitions(
                 replay.book.accounts.insert(opened.id(), opened);
                 continue;
             };
-            let (is, was) = (&found.definition, &expected.definition);
-            report.compare(
+            report.compare_rows(
                 "account",
                 key,
-                "programme_id",
-                &was.programme,
-                &is.programme,
-            );
-            report.compare("account", key, "asset", &was.asset, &is.asset);
-            report.compare("account", key, "kind", &was.kind, &is.kind);
-            report.compare("account", key, "owner_id", &was.owner, &is.owner);
-            report.compare(
-                "account",
-                key,
-                "expiry_account_id",
-                &was.expiry_account,
-                &is.expiry_account,
-            );
-            report.compare(
-                "account",
-                key,
-                "created_at",
-                &expected.created_at,
-                &found.created_at,
+                (expected, &found),
+                &[
+                    ("programme_id", |row| show(&row.definition.programme)),
+                    ("asset", |row| show(&row.definition.asset)),
+                    ("kind", |row| show(&row.definition.kind)),
+                    ("owner_id", |row| show(&row.definition.owner)),
+                    ("expiry_account_id", |row| {
+                        show(&row.definition.expiry_account)
+                    }),
+                    ("created_at", |row| show(&row.created_at)),
+                ],
             );
         }
     }
@@ -290,37 +275,23 @@ pub async fn accounts(
 
 fn account(expected: &Account, found: &Account, report: &mut Report<'_>) {
     let key = found.id().0;
-    let (was, is) = (&expected.definition.limits, &found.definition.limits);
-    report.compare(
+    report.compare_rows(
         "account",
         key,
-        "min_balance",
-        &was.min_balance,
-        &is.min_balance,
-    );
-    report.compare(
-        "account",
-        key,
-        "max_balance",
-        &was.max_balance,
-        &is.max_balance,
-    );
-    report.compare("account", key, "balance", &expected.balance, &found.balance);
-    report.compare("account", key, "held", &expected.held, &found.held);
-    report.compare(
-        "account",
-        key,
-        "last_sequence",
-        &expected.last_sequence,
-        &found.last_sequence,
-    );
-    report.compare("account", key, "entries", &expected.entries, &found.entries);
-    report.compare(
-        "account",
-        key,
-        "revision",
-        &expected.revision,
-        &found.revision,
+        (expected, found),
+        &[
+            ("min_balance", |row| {
+                show(&row.definition.limits.min_balance)
+            }),
+            ("max_balance", |row| {
+                show(&row.definition.limits.max_balance)
+            }),
+            ("balance", |row| show(&row.balance)),
+            ("held", |row| show(&row.held)),
+            ("last_sequence", |row| show(&row.last_sequence)),
+            ("entries", |row| show(&row.entries)),
+            ("revision", |row| show(&row.revision)),
+        ],
     );
     let times: std::collections::BTreeSet<DateTime<chrono::Utc>> = expected
         .lots
@@ -329,16 +300,16 @@ fn account(expected: &Account, found: &Account, report: &mut Report<'_>) {
         .map(|(expires_at, _)| expires_at)
         .collect();
     for expires_at in times {
-        let (expected, found) = (expected.lots.get(expires_at), found.lots.get(expires_at));
-        let key = format!("{key}, {expires_at}");
-        report.compare(
+        let lots = (expected.lots.get(expires_at), found.lots.get(expires_at));
+        report.compare_rows(
             "lot",
-            &key,
-            "remaining",
-            &expected.remaining,
-            &found.remaining,
+            format!("{key}, {expires_at}"),
+            (&lots.0, &lots.1),
+            &[
+                ("remaining", |row| show(&row.remaining)),
+                ("held", |row| show(&row.held)),
+            ],
         );
-        report.compare("lot", &key, "held", &expected.held, &found.held);
     }
 }
 
@@ -360,32 +331,21 @@ pub async fn holds(
                 report.unexpected("hold", key);
                 continue;
             };
-            report.compare("hold", key, "sequence", &hold.sequence, &found.sequence);
-            report.compare("hold", key, "debit_account_id", &hold.debit, &found.debit);
-            report.compare(
+            report.compare_rows(
                 "hold",
                 key,
-                "credit_account_id",
-                &hold.credit,
-                &found.credit,
-            );
-            report.compare("hold", key, "amount", &hold.amount, &found.amount);
-            report.compare("hold", key, "captured", &hold.captured, &found.captured);
-            report.compare("hold", key, "released", &hold.released, &found.released);
-            report.compare("hold", key, "state", &hold.state, &found.state);
-            report.compare(
-                "hold",
-                key,
-                "expires_at",
-                &hold.expires_at,
-                &found.expires_at,
-            );
-            report.compare(
-                "hold",
-                key,
-                "created_at",
-                &hold.created_at,
-                &found.created_at,
+                (&hold, &found),
+                &[
+                    ("sequence", |row| show(&row.sequence)),
+                    ("debit_account_id", |row| show(&row.debit)),
+                    ("credit_account_id", |row| show(&row.credit)),
+                    ("amount", |row| show(&row.amount)),
+                    ("captured", |row| show(&row.captured)),
+                    ("released", |row| show(&row.released)),
+                    ("state", |row| show(&row.state)),
+                    ("expires_at", |row| show(&row.expires_at)),
+                    ("created_at", |row| show(&row.created_at)),
+                ],
             );
         }
     }
