@@ -3,8 +3,8 @@
 //! A batch forms while the one before commits, so a lone request never waits for company and many share one commit. The
 //! worker locks the journal's row, reads what the batch touches, applies it in a [`Book`](crate::domain::Book), writes it with a fixed number of
 //! statements and commits. Any number of processes may do so for one community: the row is the lock, and it is a fence as
-//! well. While it stands where this process left it, nobody else has written, and the accounts kept from earlier batches
-//! need no read.
+//! well. While it stands where this process left it, nobody else has written: the accounts kept from earlier batches need no
+//! read, and what was looked for before the lock was held need not be looked for again.
 
 mod answers;
 mod worker;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use runtime::{is_retryable, is_unavailable};
-use sqlx::{Connection, Postgres, pool::PoolConnection};
+use sqlx::{Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedReceiver};
 
 use super::{
@@ -32,10 +32,10 @@ struct Kept {
 }
 
 /// A connection that a worker keeps between batches: a backend that has just posted is faster at it than one that comes fresh from
-/// the pool.
+/// the pool. It has begun a transaction, in which nothing was done so far.
 #[derive(Debug)]
 struct Own {
-    connection: PoolConnection<Postgres>,
+    tx: Transaction<'static, Postgres>,
     /// Workers may keep some of the pool's connections and not all.
     permit: OwnedSemaphorePermit,
 }
@@ -46,7 +46,7 @@ pub(super) struct Worker {
     waiting: UnboundedReceiver<Job>,
     kept: Kept,
     /// Given back when no work has come for a while, or when the pool is closing.
-    connection: Option<Own>,
+    own: Option<Own>,
 }
 
 impl Worker {
@@ -60,7 +60,7 @@ impl Worker {
             community,
             waiting,
             kept: Kept::default(),
-            connection: None,
+            own: None,
         }
     }
 
@@ -97,7 +97,7 @@ impl Worker {
         if let Ok(Ok(job)) = closed.do_until(lingering).await {
             return job;
         }
-        self.connection = None;
+        self.own = None;
         loop {
             match tokio::time::timeout(IDLE, self.waiting.recv()).await {
                 Ok(job) => return job,
@@ -182,15 +182,14 @@ impl Worker {
     /// One transaction: lock, read what the requests touch, decide, write, commit.
     async fn post(&mut self, requests: &[Request]) -> sqlx::Result<Posted> {
         let kept = std::mem::take(&mut self.kept);
-        let (mut connection, permit) = match self.connection.take() {
-            Some(own) => (own.connection, Some(own.permit)),
-            None => (self.shared.pool.acquire().await?, None),
+        let (mut tx, permit) = match self.own.take() {
+            Some(own) => (own.tx, Some(own.permit)),
+            None => (self.shared.pool.begin().await?, None),
         };
-        let mut tx = connection.begin().await?;
-        // The lock is its own statement: what is read after it is what the last writer committed.
-        let head = store::journal_lock(&mut tx, self.community).await?;
+        let needs = Needs::of(requests);
+        let journal = store::lock(&mut tx, self.community, &needs, kept.fence).await?;
         let now = self.shared.clock.now();
-        let Some(head) = head else {
+        let Some(journal) = journal else {
             // No journal, no account: every request is refused, and there is no place to keep a refusal.
             return Ok(Posted {
                 answers: Book::new(now, 1).apply(requests),
@@ -198,19 +197,28 @@ impl Worker {
                 written: Vec::new(),
             });
         };
-        let mut book = Book::new(now.max(head.last_recorded_at), head.fence.next_sequence);
-        if kept.fence == Some(head.fence) {
+        let fence = journal.fence;
+        let mut book = Book::new(now.max(journal.last_recorded_at), fence.next_sequence);
+        if kept.fence == Some(fence) {
             book.accounts = kept.accounts;
         }
-        let read = store::load(&mut tx, self.community, Needs::of(requests), &mut book).await?;
+        let read = store::load(&mut tx, self.community, needs, journal, &mut book).await?;
         let answers = book.apply(requests);
         store::write(&mut tx, self.community, &book).await?;
-        tx.commit().await?;
         let permit = permit.or_else(|| self.shared.own.clone().try_acquire_owned().ok());
-        self.connection = permit.map(|permit| Own { connection, permit });
+        self.own = match permit {
+            Some(permit) => {
+                store::commit_and_begin(&mut tx).await?;
+                Some(Own { tx, permit })
+            }
+            None => {
+                tx.commit().await?;
+                None
+            }
+        };
         self.shared.heads.moved(self.community);
         let written = std::mem::take(&mut book.changes.entries);
-        self.keep(book, head.fence);
+        self.keep(book, fence);
         Ok(Posted {
             answers,
             read,
@@ -229,8 +237,10 @@ impl Worker {
                 account.lots.drop_empty();
             }
         }
+        let refusals = book.changes.refusals.len();
         let fence = store::Fence {
             next_sequence: book.next_sequence,
+            last_refusal: fence.last_refusal + i64::try_from(refusals).unwrap_or_default(),
             ..fence
         };
         self.kept = Kept {

@@ -146,7 +146,7 @@ pub(super) async fn accounts_find(
         AccountRow,
         r#"
         -- ledger.accounts_find
-        select account.* from unnest($2::uuid[]) as wanted (account_id)
+        select account.* from unnest((select $2::uuid[])) as wanted (account_id)
         cross join lateral (
             select account_id, programme_id, asset, kind, owner_id, expiry_account_id, min_balance, max_balance, balance, held,
                 last_sequence, entries, revision, created_at
@@ -189,7 +189,7 @@ async fn lots_find(
     let rows = sqlx::query!(
         r#"
         -- ledger.lots_find
-        select lot.account_id, lot.expires_at, lot.remaining, lot.held from unnest($2::uuid[]) as wanted (account_id)
+        select lot.account_id, lot.expires_at, lot.remaining, lot.held from unnest((select $2::uuid[])) as wanted (account_id)
         cross join lateral (
             select account_id, expires_at, remaining, held from ledger.lot
             where community_id = $1 and lot.account_id = wanted.account_id and (remaining > 0 or held > 0) offset 0

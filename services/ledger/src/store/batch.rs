@@ -7,7 +7,8 @@ use super::{
     account::accounts_find,
     entry::{allocations_find, entries_find, reversed_amounts},
     hold::holds_find,
-    request::requests_find,
+    journal::Fence,
+    request::{LockedJournal, requests_find},
 };
 use crate::domain::{
     AccountId, Answer, Book, Command, CommunityId, Entry, Known, Original, Request,
@@ -56,16 +57,33 @@ impl Needs {
     }
 }
 
+/// Locks a community's journal and finds which requests were asked before; `None` when there is no journal. One statement when nobody
+/// has written since the journal stood at `kept`.
+pub async fn lock(
+    conn: &mut PgConnection,
+    community: CommunityId,
+    needs: &Needs,
+    kept: Option<Fence>,
+) -> sqlx::Result<Option<LockedJournal>> {
+    let locked = requests_find(conn, community, &needs.request_ids).await?;
+    match locked {
+        Some(locked) if Some(locked.fence) != kept => {
+            requests_find(conn, community, &needs.request_ids).await
+        }
+        locked => Ok(locked),
+    }
+}
+
 /// Reads into the book what the requests touch, and returns the entries that it read on the way, among them those that answer
-/// repeated requests. The journal must be locked.
+/// repeated requests.
 pub async fn load(
     conn: &mut PgConnection,
     community: CommunityId,
     mut needs: Needs,
+    journal: LockedJournal,
     book: &mut Book,
 ) -> sqlx::Result<Vec<Entry>> {
-    let known = requests_find(conn, community, &needs.request_ids).await?;
-    for (id, fingerprint, refusal) in known.refusals {
+    for (id, fingerprint, refusal) in journal.refusals {
         book.known.insert(
             id,
             Known {
@@ -74,7 +92,7 @@ pub async fn load(
             },
         );
     }
-    let mut sequences = known.sequences;
+    let mut sequences = journal.sequences;
     sequences.extend(&needs.sequences);
     let entries = entries_find(conn, community, &sequences).await?;
     for entry in &entries {

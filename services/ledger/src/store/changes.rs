@@ -1,14 +1,14 @@
 //! Writing what a batch changed: a fixed number of statements, however many requests.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{copy::CopyRows, request::refusals_insert};
-use crate::domain::{Account, AccountId, Book, CommunityId, Hold};
+use crate::domain::{Account, AccountId, Book, CommunityId, Entry, Fingerprint, Hold};
 
 /// From how many entries on a batch is copied.
-const COPY_FROM: usize = 32;
+const COPY_FROM: usize = 256;
 
 /// Writes what a book changed and moves the journal's head on.
 pub async fn write(
@@ -16,12 +16,19 @@ pub async fn write(
     community: CommunityId,
     book: &Book,
 ) -> sqlx::Result<()> {
-    if !book.changes.entries.is_empty() {
-        accounts_upsert(conn, community, book).await?;
+    let entries = &book.changes.entries[..];
+    if !entries.is_empty() {
+        let (inserted, copied) = match entries.len() {
+            ..COPY_FROM => (entries, &[][..]),
+            _ => (&[][..], entries),
+        };
+        entries_post(conn, community, book, inserted).await?;
+        if !copied.is_empty() {
+            entries_copy(conn, community, book.now, copied).await?;
+        }
         if !book.changes.lots.is_empty() {
             lots_upsert(conn, community, book).await?;
         }
-        entries_add(conn, community, book).await?;
         if !book.changes.pages.is_empty() {
             pages_insert(conn, community, book).await?;
         }
@@ -36,55 +43,79 @@ pub async fn write(
     Ok(())
 }
 
-/// Moves the journal's head as well, for a batch waits for every statement. An upsert, though every row is there: it goes to each by the
-/// primary key, where an update from a list may be planned, on a table that is new, as a comparison of all with all.
-async fn accounts_upsert(
+/// Commits, and begins the next transaction with the same statement.
+pub async fn commit_and_begin(tx: &mut Transaction<'static, Postgres>) -> sqlx::Result<()> {
+    sqlx::query("-- ledger.commit_and_begin\ncommit and chain")
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Brings the journal's head and the accounts to where a book leaves them and adds entries, all at once, for a batch waits for every
+/// statement. The accounts are upserted, though every one is there: that goes to each by the primary key, where an update from a list may
+/// be planned, on a table that is new, as a comparison of all with all.
+async fn entries_post(
     conn: &mut PgConnection,
     community: CommunityId,
     book: &Book,
+    entries: &[Entry],
 ) -> sqlx::Result<()> {
     let changed = book.changes.accounts();
     let accounts = changed.iter().filter_map(|id| book.accounts.get(id));
     let accounts: Vec<&Account> = accounts.collect();
-    let definitions = || accounts.iter().map(|account| &account.definition);
-    let ids: Vec<Uuid> = definitions().map(|account| account.id.0).collect();
-    let programmes: Vec<Uuid> = definitions().map(|account| account.programme).collect();
-    let assets: Vec<String> = definitions().map(|account| account.asset.clone()).collect();
-    let kinds: Vec<i16> = definitions().map(|account| account.kind as i16).collect();
-    let balances: Vec<i64> = accounts.iter().map(|account| account.balance).collect();
-    let held: Vec<i64> = accounts.iter().map(|account| account.held).collect();
-    let last_sequences: Vec<i64> = accounts
-        .iter()
-        .map(|account| account.last_sequence)
-        .collect();
-    let entries: Vec<i64> = accounts.iter().map(|account| account.entries).collect();
-    let revisions: Vec<i64> = accounts.iter().map(|account| account.revision).collect();
     sqlx::query!(
         r#"
-        -- ledger.accounts_upsert
-        with head as (update ledger.journal set next_sequence = $11, last_recorded_at = $12 where community_id = $1)
+        -- ledger.entries_post
+        with head as (update ledger.journal set next_sequence = $2, last_recorded_at = $3 where community_id = $1),
+        added as (
+            insert into ledger.entry (community_id, sequence, kind, final, request_id, fingerprint, debit_account_id,
+                credit_account_id, amount, debit_balance, credit_balance, debit_previous, credit_previous, expires_at,
+                related_sequence, description, recorded_at)
+            select $1, sequence, kind, final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
+                debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description, $3
+            from unnest($13::bigint[], $14::smallint[], $15::boolean[], $16::uuid[], $17::bytea[], $18::uuid[], $19::uuid[],
+                $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::timestamptz[], $26::bigint[],
+                $27::text[])
+                as added (sequence, kind, final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
+                    debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description)
+        )
         insert into ledger.account (community_id, account_id, programme_id, asset, kind, balance, held, last_sequence, entries,
             revision, created_at)
-        select $1, account_id, programme_id, asset, kind, balance, held, last_sequence, entries, revision, $12
-        from unnest($2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-            $10::bigint[])
+        select $1, account_id, programme_id, asset, kind, balance, held, last_sequence, entries, revision, $3
+        from unnest($4::uuid[], $5::uuid[], $6::text[], $7::smallint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+            $12::bigint[])
             as changed (account_id, programme_id, asset, kind, balance, held, last_sequence, entries, revision)
         on conflict on constraint account_pk do update
         set balance = excluded.balance, held = excluded.held, last_sequence = excluded.last_sequence, entries = excluded.entries,
             revision = excluded.revision
         "#,
         community.0,
-        &ids,
-        &programmes,
-        &assets,
-        &kinds,
-        &balances,
-        &held,
-        &last_sequences,
-        &entries,
-        &revisions,
         book.next_sequence,
         book.now,
+        &column(&accounts, |it| it.definition.id.0),
+        &column(&accounts, |it| it.definition.programme),
+        &column(&accounts, |it| it.definition.asset.as_str()) as &[&str],
+        &column(&accounts, |it| it.definition.kind as i16),
+        &column(&accounts, |it| it.balance),
+        &column(&accounts, |it| it.held),
+        &column(&accounts, |it| it.last_sequence),
+        &column(&accounts, |it| it.entries),
+        &column(&accounts, |it| it.revision),
+        &column(entries, |it| it.sequence),
+        &column(entries, |it| it.kind as i16),
+        &column(entries, |it| it.is_final),
+        &column(entries, |it| it.request.map(|(id, _)| id.0)) as &[Option<Uuid>],
+        &column(entries, |it| it.request.map(|(_, fingerprint)| fingerprint)) as &[Option<Fingerprint>],
+        &column(entries, |it| it.debit.0),
+        &column(entries, |it| it.credit.0),
+        &column(entries, |it| it.amount),
+        &column(entries, |it| it.debit_balance),
+        &column(entries, |it| it.credit_balance),
+        &column(entries, |it| it.debit_previous),
+        &column(entries, |it| it.credit_previous),
+        &column(entries, |it| it.expires_at) as &[Option<DateTime<Utc>>],
+        &column(entries, |it| it.related) as &[Option<i64>],
+        &column(entries, |it| it.description.as_str()) as &[&str],
     )
     .execute(conn)
     .await?;
@@ -103,10 +134,6 @@ async fn lots_upsert(
             .map(|account| account.lots.get(*expires_at))
             .unwrap_or_default()
     };
-    let accounts: Vec<Uuid> = keys.iter().map(|(account, _)| account.0).collect();
-    let expires_at: Vec<DateTime<Utc>> = keys.iter().map(|(_, expires_at)| *expires_at).collect();
-    let remaining: Vec<i64> = keys.iter().map(|key| lot(key).remaining).collect();
-    let held: Vec<i64> = keys.iter().map(|key| lot(key).held).collect();
     sqlx::query!(
         r#"
         -- ledger.lots_upsert
@@ -116,104 +143,25 @@ async fn lots_upsert(
         on conflict on constraint lot_pk do update set remaining = excluded.remaining, held = excluded.held
         "#,
         community.0,
-        &accounts,
-        &expires_at,
-        &remaining,
-        &held,
+        &column(&keys, |(account, _)| account.0),
+        &column(&keys, |(_, expires_at)| *expires_at),
+        &column(&keys, |key| lot(key).remaining),
+        &column(&keys, |key| lot(key).held),
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Adds the new entries, many by `COPY` and a few by `INSERT`: it costs each of them more, but waits for one answer less, which counts at
-/// a till.
-async fn entries_add(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    book: &Book,
-) -> sqlx::Result<()> {
-    if book.changes.entries.len() < COPY_FROM {
-        entries_insert(conn, community, book).await
-    } else {
-        entries_copy(conn, community, book).await
-    }
-}
-
-async fn entries_insert(
-    conn: &mut PgConnection,
-    community: CommunityId,
-    book: &Book,
-) -> sqlx::Result<()> {
-    let entries = &book.changes.entries;
-    let sequences: Vec<i64> = entries.iter().map(|entry| entry.sequence).collect();
-    let kinds: Vec<i16> = entries.iter().map(|entry| entry.kind as i16).collect();
-    let finals: Vec<bool> = entries.iter().map(|entry| entry.is_final).collect();
-    let request_ids: Vec<Option<Uuid>> = entries
-        .iter()
-        .map(|entry| entry.request.as_ref().map(|(id, _)| id.0))
-        .collect();
-    let fingerprints: Vec<Option<Vec<u8>>> = entries
-        .iter()
-        .map(|entry| entry.request.map(|(_, fingerprint)| fingerprint.to_vec()))
-        .collect();
-    let debits: Vec<Uuid> = entries.iter().map(|entry| entry.debit.0).collect();
-    let credits: Vec<Uuid> = entries.iter().map(|entry| entry.credit.0).collect();
-    let amounts: Vec<i64> = entries.iter().map(|entry| entry.amount).collect();
-    let debit_balances: Vec<i64> = entries.iter().map(|entry| entry.debit_balance).collect();
-    let credit_balances: Vec<i64> = entries.iter().map(|entry| entry.credit_balance).collect();
-    let debit_previous: Vec<i64> = entries.iter().map(|entry| entry.debit_previous).collect();
-    let credit_previous: Vec<i64> = entries.iter().map(|entry| entry.credit_previous).collect();
-    let expires_at: Vec<Option<DateTime<Utc>>> =
-        entries.iter().map(|entry| entry.expires_at).collect();
-    let related: Vec<Option<i64>> = entries.iter().map(|entry| entry.related).collect();
-    let descriptions: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.description.clone())
-        .collect();
-    sqlx::query!(
-        r#"
-        -- ledger.entries_insert
-        insert into ledger.entry (community_id, sequence, kind, final, request_id, fingerprint, debit_account_id,
-            credit_account_id, amount, debit_balance, credit_balance, debit_previous, credit_previous, expires_at,
-            related_sequence, description, recorded_at)
-        select $1, sequence, kind, final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
-            debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description, $2
-        from unnest($3::bigint[], $4::smallint[], $5::boolean[], $6::uuid[], $7::bytea[], $8::uuid[], $9::uuid[], $10::bigint[],
-            $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::timestamptz[], $16::bigint[], $17::text[])
-            as added (sequence, kind, final, request_id, fingerprint, debit_account_id, credit_account_id, amount,
-                debit_balance, credit_balance, debit_previous, credit_previous, expires_at, related_sequence, description)
-        "#,
-        community.0,
-        book.now,
-        &sequences,
-        &kinds,
-        &finals,
-        &request_ids as &[Option<Uuid>],
-        &fingerprints as &[Option<Vec<u8>>],
-        &debits,
-        &credits,
-        &amounts,
-        &debit_balances,
-        &credit_balances,
-        &debit_previous,
-        &credit_previous,
-        &expires_at as &[Option<DateTime<Utc>>],
-        &related as &[Option<i64>],
-        &descriptions,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
+/// Adds many entries. It costs each of them less than in a list, but waits for two answers more.
 async fn entries_copy(
     conn: &mut PgConnection,
     community: CommunityId,
-    book: &Book,
+    recorded_at: DateTime<Utc>,
+    entries: &[Entry],
 ) -> sqlx::Result<()> {
     let mut rows = CopyRows::new(17);
-    for entry in &book.changes.entries {
+    for entry in entries {
         let (request_id, fingerprint) = entry.request.unzip();
         rows.row()
             .column(community.0)?
@@ -232,7 +180,7 @@ async fn entries_copy(
             .column(entry.expires_at)?
             .column(entry.related)?
             .column(entry.description.as_str())?
-            .column(book.now)?;
+            .column(recorded_at)?;
     }
     let statement = "
         -- ledger.entries_copy
@@ -249,8 +197,6 @@ async fn pages_insert(
     book: &Book,
 ) -> sqlx::Result<()> {
     let pages = &book.changes.pages;
-    let accounts: Vec<Uuid> = pages.iter().map(|(account, _)| account.0).collect();
-    let sequences: Vec<i64> = pages.iter().map(|(_, sequence)| *sequence).collect();
     sqlx::query!(
         r#"
         -- ledger.pages_insert
@@ -258,8 +204,8 @@ async fn pages_insert(
         select $1, account_id, sequence from unnest($2::uuid[], $3::bigint[]) as added (account_id, sequence)
         "#,
         community.0,
-        &accounts,
-        &sequences,
+        &column(pages, |(account, _)| account.0),
+        &column(pages, |(_, sequence)| *sequence),
     )
     .execute(conn)
     .await?;
@@ -314,16 +260,6 @@ async fn holds_upsert(
         .filter_map(|id| book.holds.get(id))
         .map(|(hold, _)| hold)
         .collect();
-    let ids: Vec<Uuid> = holds.iter().map(|hold| hold.id.0).collect();
-    let sequences: Vec<i64> = holds.iter().map(|hold| hold.sequence).collect();
-    let debits: Vec<Uuid> = holds.iter().map(|hold| hold.debit.0).collect();
-    let credits: Vec<Uuid> = holds.iter().map(|hold| hold.credit.0).collect();
-    let amounts: Vec<i64> = holds.iter().map(|hold| hold.amount).collect();
-    let captured: Vec<i64> = holds.iter().map(|hold| hold.captured).collect();
-    let released: Vec<i64> = holds.iter().map(|hold| hold.released).collect();
-    let states: Vec<i16> = holds.iter().map(|hold| hold.state as i16).collect();
-    let expires_at: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.expires_at).collect();
-    let created_at: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.created_at).collect();
     sqlx::query!(
         r#"
         -- ledger.holds_upsert
@@ -337,18 +273,23 @@ async fn holds_upsert(
         set captured = excluded.captured, released = excluded.released, state = excluded.state
         "#,
         community.0,
-        &ids,
-        &sequences,
-        &debits,
-        &credits,
-        &amounts,
-        &captured,
-        &released,
-        &states,
-        &expires_at,
-        &created_at,
+        &column(&holds, |it| it.id.0),
+        &column(&holds, |it| it.sequence),
+        &column(&holds, |it| it.debit.0),
+        &column(&holds, |it| it.credit.0),
+        &column(&holds, |it| it.amount),
+        &column(&holds, |it| it.captured),
+        &column(&holds, |it| it.released),
+        &column(&holds, |it| it.state as i16),
+        &column(&holds, |it| it.expires_at),
+        &column(&holds, |it| it.created_at),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// One column of rows.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }

@@ -170,7 +170,7 @@ async fn sequences_related(
     sqlx::query_scalar!(
         r#"
         -- ledger.sequences_related
-        select entry.sequence from unnest($2::bigint[]) as wanted (related_sequence)
+        select entry.sequence from unnest((select $2::bigint[])) as wanted (related_sequence)
         cross join lateral (
             select sequence from ledger.entry
             where community_id = $1 and entry.related_sequence = wanted.related_sequence offset 0
@@ -194,7 +194,7 @@ pub(super) async fn reversed_amounts(
         r#"
         -- ledger.reversed_amounts
         select wanted.sequence as "sequence!", sum(entry.amount)::bigint as "amount!"
-        from unnest($2::bigint[]) as wanted (sequence)
+        from unnest((select $2::bigint[])) as wanted (sequence)
         cross join lateral (
             select amount from ledger.entry
             where community_id = $1 and entry.related_sequence = wanted.sequence and kind = $3 offset 0

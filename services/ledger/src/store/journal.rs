@@ -5,21 +5,15 @@ use sqlx::PgConnection;
 
 use crate::domain::CommunityId;
 
-/// While it is the same, no one has changed an account of the community.
+/// While it is the same, no request of the community was answered and no account changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
     /// Of the next entry.
     pub next_sequence: i64,
     /// Counts the changes of accounts that are no entries.
     pub definitions: i64,
-}
-
-/// The head of a journal, locked until the transaction ends.
-pub struct JournalHead {
-    /// Where the journal stands.
-    pub fence: Fence,
-    /// Of the last entry.
-    pub last_recorded_at: DateTime<Utc>,
+    /// Number of the last refusal.
+    pub last_refusal: i64,
 }
 
 /// Opens a community's journal unless it is open.
@@ -42,27 +36,18 @@ pub async fn journal_open(
     Ok(())
 }
 
-/// Locks a community's journal; `None` when there is none.
-pub async fn journal_lock(
-    conn: &mut PgConnection,
-    community: CommunityId,
-) -> sqlx::Result<Option<JournalHead>> {
-    let row = sqlx::query!(
+/// Locks a community's journal until the transaction ends.
+pub async fn journal_lock(conn: &mut PgConnection, community: CommunityId) -> sqlx::Result<()> {
+    sqlx::query!(
         r#"
         -- ledger.journal_lock
-        select next_sequence, definitions, last_recorded_at from ledger.journal where community_id = $1 for update
+        select from ledger.journal where community_id = $1 for update
         "#,
         community.0,
     )
-    .fetch_optional(conn)
+    .execute(conn)
     .await?;
-    Ok(row.map(|row| JournalHead {
-        fence: Fence {
-            next_sequence: row.next_sequence,
-            definitions: row.definitions,
-        },
-        last_recorded_at: row.last_recorded_at,
-    }))
+    Ok(())
 }
 
 /// The sequence of the last entry, 0 when there is none.

@@ -18,8 +18,8 @@ pub use account::{
     AccountQuery, TrialBalanceRow, account_find, account_insert, account_list, account_set_limits,
     asset_find, asset_insert, trial_balance,
 };
-pub use batch::{Needs, load};
-pub use changes::write;
+pub use batch::{Needs, load, lock};
+pub use changes::{commit_and_begin, write};
 pub use entry::{EntryPage, EntryQuery, Span, entry_find, entry_list, entry_page};
 pub use expiry::{
     ExpiringLot, LotQuery, ScheduleQuery, ScheduledExpiry, expiry_schedule, lot_list,

@@ -22,7 +22,8 @@ use super::{
     books::{World, assert_equal, assert_sound},
     crowd::{Record, assert_explained, calls_for, client, deadlocks, replay},
     domain::{
-        CaptureHold, Command, CommunityId, CreateHold, Posting, Request, RequestId, Transfer,
+        CaptureHold, Command, CommunityId, CreateHold, Posting, Refusal, Request, RequestId,
+        Transfer,
     },
 };
 
@@ -168,7 +169,7 @@ async fn a_request_that_the_database_rejects_fails_alone() {
         vec![grant(7, 30)],
         vec![grant(8, 40)],
         // So many that the whole is copied, and what it is halved into is copied and inserted.
-        (100..164).map(|number| grant(number, 1)).collect(),
+        (100..400).map(|number| grant(number, 1)).collect(),
     ];
     let stop = stop_writers(&superuser, world.community).await;
     let mut answers = vec![];
@@ -189,12 +190,54 @@ async fn a_request_that_the_database_rejects_fails_alone() {
         });
     }
 
-    assert_eq!(posted, [10, 20, 0, 0, 30, 40, 64]);
+    assert_eq!(posted, [10, 20, 0, 0, 30, 40, 300]);
     let anna = ledger
         .account(world.community, account(ANNA))
         .await
         .unwrap();
-    assert_eq!((anna.balance, anna.last_sequence), (164, 68));
+    assert_eq!((anna.balance, anna.last_sequence), (400, 304));
+    assert_sound(&superuser, world.community).await;
+}
+
+#[tokio::test]
+async fn what_another_process_answered_while_this_one_waited_is_known_to_it() {
+    let world = World::start().await;
+    let superuser = world.superuser().await;
+    let (here, there) = (world.replica().await, world.replica().await);
+    let post = |ledger: &Ledger, request| {
+        let (ledger, community) = (ledger.clone(), world.community);
+        let posting = async move { ledger.post_transfers(community, vec![request]).await };
+        tokio::spawn(async move { posting.await.unwrap().remove(0) })
+    };
+    post(&here, grant(1, 10)).await.unwrap().unwrap();
+    let spend = Request::new(id(2), false, transfer(ANNA, SHOP, 50, None));
+    // They are served in the order in which they wait; the search of the second begins before
+    // the first has its answer.
+    for (number, first, second) in [
+        (2, spend.clone(), grant(2, 5)),
+        (3, grant(3, 5), grant(3, 5)),
+    ] {
+        let stop = stop_writers(&superuser, world.community).await;
+        let first = post(&there, first);
+        await_waiting(&superuser, 1).await;
+        let second = post(&here, second);
+        await_waiting(&superuser, 2).await;
+        drop(stop);
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        match number {
+            2 => {
+                let too_few = Refusal::InsufficientPoints {
+                    available: 10,
+                    asked: 50,
+                };
+                let reused = Refusal::RequestIdReused {
+                    request_id: id(2).0,
+                };
+                assert_eq!((first, second), (Err(too_few), Err(reused)));
+            }
+            _ => assert_eq!(first.unwrap(), second.unwrap()),
+        }
+    }
     assert_sound(&superuser, world.community).await;
 }
 

@@ -87,9 +87,9 @@ impl Drop for Folder {
 }
 
 /// Of a batch whose accounts are kept; begin and commit included. Raise it only with a reason.
-const MOST_STATEMENTS: usize = 10;
+const MOST_STATEMENTS: usize = 9;
 /// The pool's look whether the connection is alive and the statement that starts it included.
-const MOST_ROUND_TRIPS: usize = 13;
+const MOST_ROUND_TRIPS: usize = 12;
 
 const SOCKET: &str = ".s.PGSQL.5432";
 
@@ -152,13 +152,13 @@ async fn a_batch_costs_as_many_statements_and_round_trips_for_8190_requests_as_f
             costs.push(counted.take());
         }
         println!("{name}: {costs:?} statements and round trips");
-        // One more, in some, notes where a page of someone's statement ends; copying many waits for one more answer.
+        // Copying many is a statement more that waits twice; another one, in some, notes where a page of someone's statement ends.
         let prepared = &costs[2..];
         let [statements, round_trips] =
             [0, 1].map(|index| prepared.iter().map(|cost| cost[index]).max().unwrap());
         let steady = prepared
             .iter()
-            .all(|cost| cost[0] + 1 >= statements && cost[1] + 2 >= round_trips);
+            .all(|cost| cost[0] + 2 >= statements && cost[1] + 3 >= round_trips);
         assert!(steady, "{name}: {costs:?}");
         assert!(
             statements <= MOST_STATEMENTS,
