@@ -7,7 +7,7 @@ use ledger::proof::Verifier;
 use runtime::{Problem, Telemetry};
 
 use crate::{
-    bench::{self, Timing},
+    bench::{self, Figure, Timing},
     call, demo, key, receipt,
     role::Role,
     serve,
@@ -69,7 +69,7 @@ pub struct BenchLedgerArgs {
     pub seconds: Option<Duration>,
     /// Only this figure, as in `bulk_hot`, `bulk_1000_lots` or `unary_256_hot`; may be repeated
     #[arg(long, value_name = "FIGURE")]
-    pub only: Vec<String>,
+    pub only: Vec<Figure>,
 }
 
 impl BenchLedgerArgs {

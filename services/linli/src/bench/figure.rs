@@ -1,6 +1,6 @@
 //! Which figures there are, in which order they are measured, and what they are called.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use super::workload::Workload;
 
@@ -55,6 +55,15 @@ impl fmt::Display for Figure {
             Way::Bulk(transfers) => write!(out, "bulk_{transfers}_{workload}"),
             Way::Unary(in_flight) => write!(out, "unary_{in_flight}_{workload}"),
         }
+    }
+}
+
+impl FromStr for Figure {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::all().into_iter().find(|it| it.to_string() == name);
+        found.ok_or_else(|| "no figure has this name".into())
     }
 }
 
@@ -124,6 +133,10 @@ mod tests {
         ] {
             assert!(names.contains(name), "{name}");
         }
+        for figure in Figure::all() {
+            assert_eq!(figure.to_string().parse(), Ok(figure));
+        }
+        assert!("unary_2_hot".parse::<Figure>().is_err());
     }
 
     #[test]
