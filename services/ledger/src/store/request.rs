@@ -22,8 +22,8 @@ pub struct LockedJournal {
 
 /// Locks a community's journal and finds those of these requests that were asked before; `None` when there is no journal.
 ///
-/// The search sees what was committed before it waited for the lock. It holds if the fence is then one after which nobody has written,
-/// as it is when this transaction holds the lock already.
+/// The search sees what was committed when the statement began, which may be long before it got the lock. It holds when the fence shows that
+/// nobody has written in between, or when this transaction held the lock before.
 ///
 /// Ids that grow with time are mostly newer than all on file, which one look says of all of them together. Else there is one descent of an
 /// index for each, whatever the statistics say: on a new table a plan made for `= any` reads all of it.
