@@ -35,11 +35,12 @@
 //!   whole runs), a narrower row for balances (0.25 µs), looking for news of sockets more often (`event_interval` of 7 in place of 61), a thread
 //!   and connections of its own for the engine, more or fewer threads and connections for the calls, callers pinned to one processor.
 //!
-//! Ratios of four runs after that, three of them `--quick`, with what is asked of them: bulk of 8,190, hot 45 to 51 (50), uniform 6.9 to 7.2
-//! (8), hot to uniform 1.0 to 1.2 (0.9), lots to uniform 0.65 to 0.76 (0.5); unary with 256 in flight, hot 10.2 to 13.3 (12), p99 20 to
-//! 24 ms (50), uniform 1.6 to 2.1 (2); one in flight 0.66 to 0.83 ms behind the baseline (1). The baseline itself went from 9,400 to 15,800
-//! transfers a second from run to run, and the rest not quite in step with it. With 10,180,170 transfers stored before: 1.01 of the empty
-//! figure (0.8), and 294 MB of memory in place of 272.
+//! Ratios of four runs with `--quick` after that, with what is asked of them: bulk of 8,190, hot 51 to 62 (50), uniform 7.9 to 10.3 (8), hot
+//! to uniform 0.98 to 1.33 (0.9), lots to uniform 0.54 to 0.72 (0.5); unary with 256 in flight, hot 9.3 to 13.1 (12), p99 18 to 32 ms (50),
+//! uniform 1.8 to 2.1 (2); one in flight 0.52 to 0.57 ms behind the baseline (1). The baseline was at 8,700 to 9,100 transfers a second; on
+//! quieter days it does 15,800, and the rest not quite in step with it. With 256 in flight a quarter of the processor time is idle all the same:
+//! callers wait behind Postgres on one processor while the other has nothing to do. With 10,040,940 transfers stored before: 0.93 of the empty
+//! figure (0.8), and 302 MB of memory in place of 258.
 
 mod baseline;
 mod books;
