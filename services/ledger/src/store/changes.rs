@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{copy::CopyRows, request::refusals_insert};
+use super::{column, copy::CopyRows, request::refusals_insert};
 use crate::domain::{Account, AccountId, Book, CommunityId, Entry, Fingerprint, Hold};
 
 /// From how many entries on a batch is copied.
@@ -287,9 +287,4 @@ async fn holds_upsert(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// One column of rows.
-fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }

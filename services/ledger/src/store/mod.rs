@@ -49,3 +49,8 @@ fn fingerprint(bytes: Vec<u8>) -> sqlx::Result<Fingerprint> {
         sqlx::Error::Decode(format!("a fingerprint of {} bytes", bytes.len()).into())
     })
 }
+
+/// One column of rows, for an array parameter.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{fingerprint, journal::Fence};
+use super::{column, fingerprint, journal::Fence};
 use crate::domain::{Book, CommunityId, Fingerprint, Refusal, RequestId};
 
 /// A journal that is locked until the transaction ends, and what it knows of some requests.
@@ -98,15 +98,6 @@ pub(super) async fn refusals_insert(
     book: &Book,
 ) -> sqlx::Result<()> {
     let refusals = &book.changes.refusals;
-    let ids: Vec<Uuid> = refusals.iter().map(|(id, _, _)| id.0).collect();
-    let fingerprints: Vec<Vec<u8>> = refusals
-        .iter()
-        .map(|(_, fingerprint, _)| fingerprint.to_vec())
-        .collect();
-    let texts: Vec<Json<Refusal>> = refusals
-        .iter()
-        .map(|(_, _, refusal)| Json(refusal.clone()))
-        .collect();
     sqlx::query!(
         r#"
         -- ledger.refusals_insert
@@ -120,9 +111,9 @@ pub(super) async fn refusals_insert(
         "#,
         community.0,
         book.now,
-        &ids,
-        &fingerprints,
-        &texts as &[Json<Refusal>],
+        &column(refusals, |(id, _, _)| id.0),
+        &column(refusals, |(_, fingerprint, _)| *fingerprint) as &[Fingerprint],
+        &column(refusals, |(_, _, refusal)| Json(refusal)) as &[Json<&Refusal>],
     )
     .execute(conn)
     .await?;

@@ -209,35 +209,32 @@ async fn what_another_process_answered_while_this_one_waited_is_known_to_it() {
         let posting = async move { ledger.post_transfers(community, vec![request]).await };
         tokio::spawn(async move { posting.await.unwrap().remove(0) })
     };
-    post(&here, grant(1, 10)).await.unwrap().unwrap();
-    let spend = Request::new(id(2), false, transfer(ANNA, SHOP, 50, None));
-    // They are served in the order in which they wait; the search of the second begins before
-    // the first has its answer.
-    for (number, first, second) in [
-        (2, spend.clone(), grant(2, 5)),
-        (3, grant(3, 5), grant(3, 5)),
-    ] {
+    // They are served in the order in which they wait; the search of the second begins before the first has its answer.
+    let one_after_the_other = async |first, second| {
         let stop = stop_writers(&superuser, world.community).await;
         let first = post(&there, first);
         await_waiting(&superuser, 1).await;
         let second = post(&here, second);
         await_waiting(&superuser, 2).await;
         drop(stop);
-        let (first, second) = (first.await.unwrap(), second.await.unwrap());
-        match number {
-            2 => {
-                let too_few = Refusal::InsufficientPoints {
-                    available: 10,
-                    asked: 50,
-                };
-                let reused = Refusal::RequestIdReused {
-                    request_id: id(2).0,
-                };
-                assert_eq!((first, second), (Err(too_few), Err(reused)));
-            }
-            _ => assert_eq!(first.unwrap(), second.unwrap()),
-        }
-    }
+        (first.await.unwrap(), second.await.unwrap())
+    };
+    post(&here, grant(1, 10)).await.unwrap().unwrap();
+
+    let spend = Request::new(id(2), false, transfer(ANNA, SHOP, 50, None));
+    let too_few = Refusal::InsufficientPoints {
+        available: 10,
+        asked: 50,
+    };
+    let reused = Refusal::RequestIdReused {
+        request_id: id(2).0,
+    };
+    assert_eq!(
+        one_after_the_other(spend, grant(2, 5)).await,
+        (Err(too_few), Err(reused))
+    );
+    let (first, second) = one_after_the_other(grant(3, 5), grant(3, 5)).await;
+    assert_eq!(first.unwrap(), second.unwrap());
     assert_sound(&superuser, world.community).await;
 }
 
