@@ -32,13 +32,6 @@ impl Ledger {
         };
         let mut tx = self.pool.begin().await?;
         store::journal_open(&mut tx, community, asset.created_at).await?;
-        if store::asset_find(&mut tx, community, &asset.code)
-            .await?
-            .is_none()
-        {
-            // Definitions are numbered in the order in which they hold this lock.
-            store::journal_lock(&mut tx, community).await?;
-        }
         if store::asset_insert(&mut tx, community, &asset).await? {
             store::asset_log(&mut tx, community, &asset).await?;
             tx.commit().await?;
@@ -83,16 +76,11 @@ impl Ledger {
                 .ok_or(not_found)?;
             account.accept_expiry_account(&expired.definition)?;
         }
-        if store::account_find(&mut tx, community, account.id)
-            .await?
-            .is_none()
-        {
-            // Definitions are numbered in the order in which they hold this lock.
-            store::journal_lock(&mut tx, community).await?;
-            let now = self.clock.now();
-            if store::account_insert(&mut tx, community, &account, now).await? {
-                store::account_log(&mut tx, community, &account, now).await?;
-            }
+        let now = self.clock.now();
+        if store::account_insert(&mut tx, community, &account, now).await? {
+            store::account_log(&mut tx, community, &account, now).await?;
+            tx.commit().await?;
+            return Ok(Account::opened(account, now));
         }
         let not_found = Refusal::AccountNotFound {
             account: account.id,
@@ -100,7 +88,6 @@ impl Ledger {
         let there = store::account_find(&mut tx, community, account.id)
             .await?
             .ok_or(not_found)?;
-        tx.commit().await?;
         if !there.definition.is_same(&account) {
             return Err(Refusal::AccountExists {
                 account: account.id,

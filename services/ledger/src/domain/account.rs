@@ -125,6 +125,20 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account that nothing has happened to yet.
+    pub fn opened(definition: AccountDefinition, at: DateTime<Utc>) -> Self {
+        Self {
+            definition,
+            balance: 0,
+            held: 0,
+            last_sequence: 0,
+            entries: 0,
+            revision: 1,
+            created_at: at,
+            lots: Lots::default(),
+        }
+    }
+
     /// Its id.
     pub fn id(&self) -> AccountId {
         self.definition.id

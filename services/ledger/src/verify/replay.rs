@@ -49,7 +49,6 @@ impl Default for Defined {
 
 /// The state of a journal, entry by entry.
 pub struct Replay {
-    pub assets: BTreeMap<String, Asset>,
     pub book: Book,
     limits: VecDeque<LimitChange>,
     pub limit_changes: i64,
@@ -64,7 +63,6 @@ pub struct Replay {
 impl Replay {
     pub fn new(defined: Defined) -> Self {
         Self {
-            assets: defined.assets,
             book: defined.book,
             limit_changes: i64::try_from(defined.limits.len()).unwrap_or(i64::MAX),
             limits: defined.limits,

@@ -12,9 +12,7 @@ use super::{
 };
 use crate::{
     Error,
-    domain::{
-        Account, AccountDefinition, AccountId, AccountKind, AccountLimits, Asset, Lots, RequestId,
-    },
+    domain::{Account, AccountDefinition, AccountId, AccountKind, AccountLimits, Asset, RequestId},
     proof::leaf::{self, Definition},
     store::{self, AccountQuery, JournalEnds},
 };
@@ -85,6 +83,10 @@ fn define(defined: &mut Defined, definition: Definition) -> Option<()> {
                 exponent: definition.exponent?,
                 created_at: definition.recorded_at,
             };
+            if defined.assets.is_empty() {
+                // It opened the journal.
+                defined.book.now = asset.created_at;
+            }
             defined.assets.insert(asset.code.clone(), asset);
         }
         Definition::ACCOUNT => {
@@ -98,16 +100,7 @@ fn define(defined: &mut Defined, definition: Definition) -> Option<()> {
                 expiry_account: definition.expiry_account_id.map(AccountId),
                 limits,
             };
-            let opened = Account {
-                definition: account,
-                balance: 0,
-                held: 0,
-                last_sequence: 0,
-                entries: 0,
-                revision: 1,
-                created_at: definition.recorded_at,
-                lots: Lots::default(),
-            };
+            let opened = Account::opened(account, definition.recorded_at);
             defined.book.accounts.insert(id, opened);
         }
         _ => {
@@ -138,17 +131,7 @@ pub async fn account_definitions(
             let key = found.id().0;
             let Some(expected) = replay.book.accounts.get(&found.id()) else {
                 report.unexpected("account", key);
-                let (balance, held, last_sequence, entries, revision) = (0, 0, 0, 0, 1);
-                let lots = Lots::default();
-                let opened = Account {
-                    balance,
-                    held,
-                    last_sequence,
-                    entries,
-                    revision,
-                    lots,
-                    ..found
-                };
+                let opened = Account::opened(found.definition, found.created_at);
                 replay.book.accounts.insert(opened.id(), opened);
                 continue;
             };
@@ -219,16 +202,11 @@ pub fn journal(ends: Option<JournalEnds>, replay: &Replay, report: &mut Report<'
         &replay.limit_changes,
         &found.limit_changes,
     );
-    let first = replay.assets.values().map(|asset| asset.created_at).min();
-    let recorded_at = match first {
-        Some(opened) if replay.last_sequence == 0 => opened,
-        _ => replay.book.now,
-    };
     report.compare(
         "journal",
         key,
         "last_recorded_at",
-        &recorded_at,
+        &replay.book.now,
         &found.recorded_at,
     );
 }

@@ -1,7 +1,9 @@
 //! Sealing and what follows from it.
 
+use chrono::TimeDelta;
 use ledger::{
     Error, Ledger, ROLE,
+    domain::AccountKind,
     proof::{
         Checkpoint,
         tree::{self, Hash},
@@ -11,9 +13,10 @@ use proptest::{
     prelude::*,
     test_runner::{RngAlgorithm, TestRng},
 };
+use runtime::Clock;
 use sqlx::Row;
 
-use crate::world::{COMMUNITY, World, signer, transfer};
+use crate::world::{COMMUNITY, World, account, day, definition, signer, transfer};
 
 async fn open(world: &World, size: Option<i64>) -> Checkpoint {
     let row = world.ledger.checkpoint(COMMUNITY, size).await.unwrap();
@@ -200,6 +203,35 @@ async fn without_a_key_nothing_is_sealed_and_what_is_not_sealed_is_not_proved() 
 }
 
 #[tokio::test]
+async fn what_many_open_at_once_is_opened_and_logged_once() {
+    let world = World::start().await;
+    // The clocks of machines differ.
+    let late = Ledger::new(
+        world.pool.clone(),
+        Clock::manual(day(1) - TimeDelta::hours(1)),
+    );
+    let opened = (0..60_u128).map(|call| {
+        let ledger = [&world.ledger, &late][call as usize % 2].clone();
+        let definition = definition(account(100 + call / 3), AccountKind::Merchant, Some(0));
+        tokio::spawn(async move { ledger.create_account(COMMUNITY, definition).await })
+    });
+    let mut accounts = vec![];
+    for account in opened.collect::<Vec<_>>() {
+        accounts.push(account.await.unwrap().unwrap());
+    }
+    for told in accounts.chunks(3) {
+        assert_eq!(told[0], told[1]);
+        assert_eq!(told[0], told[2]);
+    }
+    late.create_asset(COMMUNITY, "hours".to_owned(), 1)
+        .await
+        .unwrap();
+    world.seal().await;
+    assert_eq!(open(&world, None).await.definitions.count, 8 + 20 + 1);
+    assert_eq!(world.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_account_and_its_definition_are_one_transaction() {
     let world = World::start().await;
     let rows = sqlx::query("select number, kind from ledger.definition order by number")
@@ -256,7 +288,7 @@ async fn wander(seed: u8) {
             1_000 + random.random_range(0..=step),
         );
         let request = 1_000 + step;
-        let expires = world.clock.now() + chrono::TimeDelta::hours(random.random_range(1..200));
+        let expires = world.clock.now() + TimeDelta::hours(random.random_range(1..200));
         match random.random_range(0..12) {
             0..=3 => drop(
                 world
@@ -319,7 +351,7 @@ async fn wander(seed: u8) {
             _ => {
                 world
                     .clock
-                    .advance(chrono::TimeDelta::minutes(random.random_range(1..2_880)));
+                    .advance(TimeDelta::minutes(random.random_range(1..2_880)));
                 world.ledger.sweep_expired(COMMUNITY).await.unwrap();
             }
         }

@@ -83,6 +83,21 @@ pub fn linked(
     )
 }
 
+pub fn definition(id: AccountId, kind: AccountKind, min_balance: Option<i64>) -> AccountDefinition {
+    AccountDefinition {
+        id,
+        programme: Uuid::from_u128(99),
+        asset: "points".to_owned(),
+        kind,
+        owner: None,
+        expiry_account: (kind == AccountKind::Member).then_some(account(2)),
+        limits: AccountLimits {
+            min_balance,
+            max_balance: None,
+        },
+    }
+}
+
 impl World {
     pub async fn start() -> Self {
         let database = TestDatabase::new().await;
@@ -114,20 +129,8 @@ impl World {
     }
 
     async fn open(&self, id: AccountId, kind: AccountKind, min_balance: Option<i64>) {
-        let definition = AccountDefinition {
-            id,
-            programme: Uuid::from_u128(99),
-            asset: "points".to_owned(),
-            kind,
-            owner: None,
-            expiry_account: (kind == AccountKind::Member).then_some(account(2)),
-            limits: AccountLimits {
-                min_balance,
-                max_balance: None,
-            },
-        };
         self.ledger
-            .create_account(COMMUNITY, definition)
+            .create_account(COMMUNITY, definition(id, kind, min_balance))
             .await
             .unwrap();
     }

@@ -20,24 +20,16 @@ fn day(day: i64) -> DateTime<Utc> {
 
 fn account(id: u128, kind: AccountKind, limits: AccountLimits) -> Account {
     let keeps_lots = kind == AccountKind::Member;
-    Account {
-        definition: AccountDefinition {
-            id: AccountId(Uuid::from_u128(id)),
-            programme: Uuid::from_u128(99),
-            asset: "points".to_owned(),
-            kind,
-            owner: None,
-            expiry_account: keeps_lots.then_some(AccountId(Uuid::from_u128(EXPIRED))),
-            limits,
-        },
-        balance: 0,
-        held: 0,
-        last_sequence: 0,
-        entries: 0,
-        revision: 1,
-        created_at: day(0),
-        lots: Lots::default(),
-    }
+    let definition = AccountDefinition {
+        id: AccountId(Uuid::from_u128(id)),
+        programme: Uuid::from_u128(99),
+        asset: "points".to_owned(),
+        kind,
+        owner: None,
+        expiry_account: keeps_lots.then_some(AccountId(Uuid::from_u128(EXPIRED))),
+        limits,
+    };
+    Account::opened(definition, day(0))
 }
 
 fn book() -> Book {
