@@ -72,30 +72,32 @@ where
             let response = record.finish(status::deadline_exceeded().into_http());
             return Box::pin(std::future::ready(Ok(response)));
         }
-        let span = record.span();
-        let work = panics::caught(self.service.call(request)).instrument(span.clone());
-        let work = Outliving::new(deadline.scope(work));
-        let served = async move {
+        let answered = panics::caught(self.service.call(request));
+        let work = async move {
+            match answered.await {
+                Ok(Ok(response)) => told_apart(response),
+                Ok(Err(never)) => match never {},
+                Err(panic) => {
+                    tracing::error!("A call panicked: {panic}");
+                    status::internal().into_http()
+                }
+            }
+        };
+        let work = Outliving::new(deadline.scope(work.instrument(record.span())));
+        Box::pin(async move {
             let timeout = async {
                 match timer {
                     Some(timer) => timer.await,
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            let response = tokio::select! {
                 biased;
-                answer = work => match answer {
-                    Ok(Ok(response)) => told_apart(response),
-                    Ok(Err(never)) => match never {},
-                    Err(panic) => {
-                        tracing::error!("A call panicked: {panic}");
-                        status::internal().into_http()
-                    }
-                },
+                response = work => response,
                 () = timeout => status::deadline_exceeded().into_http(),
-            }
-        };
-        Box::pin(async move { Ok(record.finish(served.instrument(span).await)) })
+            };
+            Ok(record.finish(response))
+        })
     }
 }
 
