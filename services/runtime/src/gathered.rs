@@ -18,13 +18,14 @@ const LARGE: usize = 8 << 10;
 /// A connection whose small writes wait for one round of the scheduler. It is not vectored, so that h2 copies small frames next to
 /// each other.
 #[derive(Debug)]
-pub(crate) struct Gathered<T> {
+pub struct Gathered<T> {
     io: T,
     has_waited: bool,
 }
 
 impl<T> Gathered<T> {
-    pub(crate) fn new(io: T) -> Self {
+    /// Wraps a connection.
+    pub fn new(io: T) -> Self {
         Self {
             io,
             has_waited: false,

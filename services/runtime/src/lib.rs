@@ -31,6 +31,7 @@ pub use database::{
 };
 pub use deadline::Deadline;
 pub use fields::{Fields, duration, from_duration, timestamp};
+pub use gathered::Gathered;
 pub use ids::Ids;
 pub use page::{decode_page_token, encode_page_token};
 pub use postgres::{Durability, Postgres};

@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::{wire, workload::Ring};
+use super::{wire::Wire, workload::Ring};
 use crate::{call, rpc::failure};
 
 /// How many accounts there are of each sort.
@@ -85,6 +85,7 @@ impl Books {
     pub async fn set_up(
         self: &Arc<Self>,
         channel: &Channel,
+        wire: &Wire,
         ids: &Ids,
         now: DateTime<Utc>,
     ) -> Result<u64, Problem> {
@@ -110,7 +111,7 @@ impl Books {
         let members = self.members.iter().map(|id| (*id, AccountKind::Member));
         self.open(&client, &shops.chain(members).collect::<Vec<_>>())
             .await?;
-        self.fund(channel, ids, now).await
+        self.fund(wire, ids, now).await
     }
 
     async fn open(
@@ -161,7 +162,7 @@ impl Books {
         }
     }
 
-    async fn fund(&self, channel: &Channel, ids: &Ids, now: DateTime<Utc>) -> Result<u64, Problem> {
+    async fn fund(&self, wire: &Wire, ids: &Ids, now: DateTime<Utc>) -> Result<u64, Problem> {
         let funds = |id: &Uuid| self.transfer(self.issuing, *id, FUNDS);
         let points = |id: &Uuid, lot: i64| pb::Transfer {
             expire_time: Some(timestamp(now + TimeDelta::days(30 * (lot + 1)))),
@@ -172,7 +173,7 @@ impl Books {
         let mut posted = 0;
         for part in transfers.chunks(5_000) {
             let request = Ring::of(part.to_vec(), self, ids).request(part.len());
-            posted += wire::post(channel.clone(), request).await?;
+            posted += wire.post(&request).await?;
         }
         Ok(posted)
     }

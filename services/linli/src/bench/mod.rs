@@ -64,6 +64,7 @@ use self::{
     load::{Sample, drive},
     meter::{Reading, Statements, database, memory_mb},
     report::{Measured, Preloaded, Report},
+    wire::Wire,
     workload::{Ring, Workload},
 };
 pub use self::{figure::Figure, load::Timing};
@@ -76,7 +77,7 @@ use crate::{
 
 const DATABASE: &str = "bench";
 /// Connections that the calls are spread over.
-const CHANNELS: usize = 2;
+const WIRES: usize = 2;
 /// How often each figure is measured, so that none has only a bad moment.
 const ROUNDS: u32 = 2;
 
@@ -128,20 +129,24 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
         signer: Some(crate::key::temporary()),
     })
     .await?;
-    let channels = (0..CHANNELS).map(|_| runtime::channel(&system.ledger.url()));
-    let channels = channels.collect::<Result<Vec<_>, Problem>>()?;
+    let channel = runtime::channel(&system.ledger.url())?;
+    let mut wires = Vec::new();
+    for _ in 0..WIRES {
+        wires.push(Wire::connect(system.ledger.address()).await?);
+    }
     let mut meter = PgConnection::connect(&url).await.map_err(database)?;
     let (version, settings) = meter::settings(&mut meter).await?;
     let books = Arc::new(Books::new(&ids));
     progress.stage("opening accounts");
-    let posted = books.set_up(&channels[0], &ids, clock.now()).await?;
+    let posted = books.set_up(&channel, &wires[0], &ids, clock.now()).await?;
     let rings =
         Workload::ALL.map(|workload| (workload, Ring::new(workload, &books, &ids, clock.now())));
     let mut bench = Bench {
         baseline: Baseline::set_up(&url, &ids).await?,
         timing: args.timing(),
         books,
-        channels,
+        channel,
+        wires,
         rings: HashMap::from(rings),
         meter,
         statements,
@@ -165,7 +170,9 @@ struct Bench {
     baseline: Baseline,
     timing: Timing,
     books: Arc<Books>,
-    channels: Vec<Channel>,
+    /// For the calls that are not measured.
+    channel: Channel,
+    wires: Vec<Wire>,
     rings: HashMap<Workload, Ring>,
     meter: PgConnection,
     statements: Statements,
@@ -236,11 +243,12 @@ impl Bench {
             .get(&figure.workload)
             .expect("every workload has its ring")
             .clone();
-        let channels = self.channels.clone();
+        let wires = self.wires.clone();
         let transfers = figure.way.transfers();
         let sample = drive(figure.way.in_flight(), timing, move |caller| {
-            let channel = channels[caller % CHANNELS].clone();
-            wire::post(channel, ring.request(transfers))
+            let wire = wires[caller % WIRES].clone();
+            let request = ring.request(transfers);
+            async move { wire.post(&request).await }
         })
         .await?;
         self.posted += sample.transfers;
@@ -275,7 +283,7 @@ impl Bench {
 
     /// Makes sure that what was measured has happened.
     async fn end(self) -> Result<Report, Problem> {
-        let sequence = self.books.last_sequence(&self.channels[0]).await?;
+        let sequence = self.books.last_sequence(&self.channel).await?;
         if u64::try_from(sequence) != Ok(self.posted) {
             return Err(Problem::new(format!(
                 "{} transfers were accepted and the journal ends at {sequence}",

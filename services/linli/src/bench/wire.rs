@@ -1,45 +1,121 @@
-//! `PostTransfers` at the least cost for the one who calls: requests are encoded once and only their ids change; of an
-//! answer the verdicts are counted and not unpacked. The service can't tell it from any other client.
+//! `PostTransfers` at the least cost for the one who calls: calls go straight to an HTTP/2 connection, requests are encoded
+//! once and only their ids change, and of an answer the verdicts are counted and not unpacked. The service can't tell it from
+//! any other client.
 
-use std::fmt::Display;
+use std::{fmt::Display, net::SocketAddr};
 
-use http::uri::PathAndQuery;
+use h2::client::{Builder, SendRequest};
+use http::{Request, header};
 use prost::{
-    bytes::{Buf, BufMut},
+    bytes::{Buf, BufMut, Bytes, BytesMut},
     encoding::{WireType, decode_key, decode_varint},
 };
 use proto::ledger::v1 as pb;
-use runtime::Problem;
-use tonic::{
-    Status,
-    client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
-};
+use runtime::{Gathered, Problem};
+use tokio::net::TcpStream;
+use tonic::{Code, Status};
 
-use crate::rpc::{self, failure};
+use crate::rpc::failure;
 
 const METHOD: &str = "/linli.ledger.v1.LedgerService/PostTransfers";
-/// The answer to 8,190 transfers takes some 3 MB.
-const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// A call gives up after this time, as any client's would.
+const TIMEOUT: &str = "30S";
+/// How much of the answers may be on its way; the answer to 8,190 transfers takes some 3 MB.
+const WINDOW_BYTES: u32 = 16 << 20;
+/// A message is preceded by whether it is compressed, in one byte, and by its length, in four.
+const PREFIX_BYTES: usize = 5;
 
-/// Sends an encoded `PostTransfersRequest`, every transfer of which has to be posted; returns how many were.
-pub async fn post(channel: Channel, request: Vec<u8>) -> Result<u64, Problem> {
-    let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let failed = |status: Status| failure("PostTransfers", &status);
-    let ready = grpc.ready().await;
-    ready.map_err(|error| failed(Status::from_error(error.into())))?;
-    let request = runtime::request(request, rpc::TIMEOUT);
-    let path = PathAndQuery::from_static(METHOD);
-    let answer = grpc.unary(request, path, Raw).await.map_err(failed)?;
-    let verdicts = answer.into_inner();
-    if let Some(refusal) = verdicts.refusal {
-        return Err(Problem::new(format!(
-            "the ledger refused a transfer of the benchmark: {}: {}",
-            refusal.reason, refusal.message
-        )));
+/// A connection to the ledger, for any number of calls at once. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    calls: SendRequest<Bytes>,
+    /// What every call begins with.
+    head: Request<()>,
+}
+
+impl Wire {
+    /// Connects to the ledger.
+    pub async fn connect(address: SocketAddr) -> Result<Self, Problem> {
+        let failed = |why: &dyn Display| Problem::new(format!("can't connect to {address}: {why}"));
+        let socket = TcpStream::connect(address).await;
+        let socket = socket.map_err(|error| failed(&error))?;
+        socket.set_nodelay(true).map_err(|error| failed(&error))?;
+        let (calls, connection) = Builder::new()
+            .initial_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .handshake(Gathered::new(socket))
+            .await
+            .map_err(|error| failed(&error))?;
+        // Its end is told to the calls.
+        tokio::spawn(connection);
+        let head = Request::post(format!("http://{address}{METHOD}"))
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .header(header::TE, "trailers")
+            .header("grpc-timeout", TIMEOUT)
+            .body(())
+            .map_err(|error| failed(&error))?;
+        Ok(Self { calls, head })
     }
-    Ok(verdicts.posted)
+
+    /// Sends an encoded `PostTransfersRequest`, every transfer of which has to be posted; returns how many were.
+    pub async fn post(&self, request: &[u8]) -> Result<u64, Problem> {
+        let answer = self.call(request).await;
+        let verdicts = answer
+            .and_then(|answer| Verdicts::count(&answer))
+            .map_err(|status| failure("PostTransfers", &status))?;
+        if let Some(refusal) = verdicts.refusal {
+            return Err(Problem::new(format!(
+                "the ledger refused a transfer of the benchmark: {}: {}",
+                refusal.reason, refusal.message
+            )));
+        }
+        Ok(verdicts.posted)
+    }
+
+    /// Sends a message and waits for the other one.
+    async fn call(&self, message: &[u8]) -> Result<Bytes, Status> {
+        let mut calls = self.calls.clone().ready().await.map_err(broken)?;
+        let sent = calls.send_request(self.head.clone(), false);
+        let (answer, mut body) = sent.map_err(broken)?;
+        body.send_data(framed(message)?, true).map_err(broken)?;
+        let (head, mut body) = answer.await.map_err(broken)?.into_parts();
+        let mut received = BytesMut::new();
+        while let Some(part) = body.data().await {
+            let part = part.map_err(broken)?;
+            let window = body.flow_control();
+            window.release_capacity(part.len()).map_err(broken)?;
+            received.put(part);
+        }
+        // A call without an answer ends with its first headers.
+        let end = body.trailers().await.map_err(broken)?;
+        match Status::from_header_map(&end.unwrap_or(head.headers)) {
+            Some(status) if status.code() == Code::Ok => unframed(received.freeze()),
+            Some(status) => Err(status),
+            None => Err(malformed("it has no status")),
+        }
+    }
+}
+
+fn framed(message: &[u8]) -> Result<Bytes, Status> {
+    let length = u32::try_from(message.len()).map_err(malformed)?;
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    framed.put_u8(0);
+    framed.put_u32(length);
+    framed.put_slice(message);
+    Ok(framed.freeze())
+}
+
+fn unframed(mut framed: Bytes) -> Result<Bytes, Status> {
+    let is_compressed = framed.try_get_u8().map_err(malformed)? != 0;
+    let length = framed.try_get_u32().map_err(malformed)?;
+    if is_compressed || usize::try_from(length) != Ok(framed.len()) {
+        return Err(malformed("it is not one message as it is"));
+    }
+    Ok(framed)
+}
+
+fn broken(error: h2::Error) -> Status {
+    Status::unavailable(error.to_string())
 }
 
 /// What came of the transfers of one call.
@@ -86,45 +162,6 @@ fn take<'a>(bytes: &mut &'a [u8]) -> Result<(u32, &'a [u8]), Status> {
 
 fn malformed(why: impl Display) -> Status {
     Status::internal(format!("malformed answer: {why}"))
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = Verdicts;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, request: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.reserve(request.len());
-        out.put_slice(&request);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Verdicts;
-    type Error = Status;
-
-    fn decode(&mut self, answer: &mut DecodeBuf<'_>) -> Result<Option<Verdicts>, Status> {
-        let answer = answer.copy_to_bytes(answer.remaining());
-        Verdicts::count(&answer).map(Some)
-    }
 }
 
 #[cfg(test)]
