@@ -15,6 +15,10 @@ use super::{
 /// How many entries of an account make a page of its statement.
 pub const STATEMENT_PAGE: i64 = 128;
 
+/// Things by their ids. A transfer looks some fifteen of them up, and takes half the time with this hash of the time it takes with the
+/// standard library's; it is seeded as well.
+pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -77,13 +81,13 @@ pub struct Book {
     /// Of the next entry.
     pub next_sequence: i64,
     /// By id.
-    pub accounts: HashMap<AccountId, Account>,
+    pub accounts: Map<AccountId, Account>,
     /// By id, with the lots they reserve.
-    pub holds: HashMap<RequestId, (Hold, Vec<Allocation>)>,
+    pub holds: Map<RequestId, (Hold, Vec<Allocation>)>,
     /// By sequence.
-    pub originals: HashMap<i64, Original>,
+    pub originals: Map<i64, Original>,
     /// By id.
-    pub known: HashMap<RequestId, Known>,
+    pub known: Map<RequestId, Known>,
     /// What must be written.
     pub changes: Changes,
     /// The accounts as they were before the chain that is being applied; `None` outside a chain.
@@ -109,10 +113,10 @@ impl Book {
         Self {
             now,
             next_sequence,
-            accounts: HashMap::new(),
-            holds: HashMap::new(),
-            originals: HashMap::new(),
-            known: HashMap::new(),
+            accounts: Map::default(),
+            holds: Map::default(),
+            originals: Map::default(),
+            known: Map::default(),
             changes: Changes::default(),
             saved: None,
         }
@@ -120,6 +124,8 @@ impl Book {
 
     /// Applies the requests in order; one answer each.
     pub fn apply(&mut self, requests: &[Request]) -> Vec<Answer> {
+        self.known.reserve(requests.len());
+        self.changes.entries.reserve(requests.len());
         requests
             .chunk_by(|request, _| request.linked)
             .flat_map(|chain| match chain {

@@ -19,7 +19,7 @@ mod tests;
 pub use account::{
     Account, AccountDefinition, AccountId, AccountKind, AccountLimits, Asset, CommunityId,
 };
-pub use book::{Answer, Book, Changes, Known, Original, STATEMENT_PAGE};
+pub use book::{Answer, Book, Changes, Known, Map, Original, STATEMENT_PAGE};
 pub use entry::{Entry, EntryKind, RecordedHold};
 pub use hold::{Hold, HoldState};
 pub use lots::{Allocation, Lot, Lots, NEVER};

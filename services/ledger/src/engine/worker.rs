@@ -1,6 +1,6 @@
 //! The worker of one community's queue.
 
-use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use runtime::{is_retryable, is_unavailable};
 use sqlx::{Postgres, Transaction};
@@ -11,12 +11,14 @@ use super::{
     answers::{self, Failure, Posted, Settled},
 };
 use crate::{
-    domain::{Account, AccountId, Book, CommunityId, Request},
+    domain::{Account, AccountId, Book, CommunityId, Map, Request},
     store::{self, Needs},
 };
 
 /// How many requests one commit takes in, unless one call brings more.
 const MAX_BATCH: usize = 8_190;
+/// So many are answered on a thread of their own: for some milliseconds they would keep one that carries data to and from the database.
+const LARGE: usize = 1_000;
 /// How long a worker without work stays, and with it what it knows of its accounts.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a worker without work keeps its connection.
@@ -28,7 +30,7 @@ const MAX_KEPT: usize = 100_000;
 #[derive(Debug, Default)]
 struct Kept {
     fence: Option<store::Fence>,
-    accounts: HashMap<AccountId, Account>,
+    accounts: Map<AccountId, Account>,
 }
 
 /// A connection that a worker keeps between batches: a backend that has just posted is faster at it than one that comes fresh from
@@ -134,7 +136,13 @@ impl Worker {
         }
         let runs = self.settle(&requests).await;
         let (shared, community) = (self.shared.clone(), self.community);
-        tokio::spawn(async move { answers::answer(&shared, community, batch, runs) });
+        let count = requests.len();
+        let answer = move || answers::answer(&shared, community, batch, runs);
+        if count < LARGE {
+            tokio::spawn(async { answer() });
+        } else {
+            tokio::task::spawn_blocking(answer);
+        }
     }
 
     /// Posts requests. What the database rejects as a whole is halved until the rest goes through; where the connection broke
@@ -184,7 +192,7 @@ impl Worker {
         let kept = std::mem::take(&mut self.kept);
         let (mut tx, permit) = match self.own.take() {
             Some(own) => (own.tx, Some(own.permit)),
-            None => (self.shared.pool.begin().await?, None),
+            None => (store::begin(&self.shared.pool).await?, None),
         };
         let needs = Needs::of(requests);
         let journal = store::lock(&mut tx, self.community, &needs, kept.fence).await?;

@@ -19,13 +19,16 @@ pub use account::{
     asset_find, asset_insert, trial_balance,
 };
 pub use batch::{Needs, load, lock};
-pub use changes::{commit_and_begin, write};
+pub use changes::write;
 pub use entry::{EntryPage, EntryQuery, Span, entry_find, entry_list, entry_page};
 pub use expiry::{
     ExpiringLot, LotQuery, ScheduleQuery, ScheduledExpiry, expiry_schedule, lot_list,
 };
 pub use hold::{hold_find, hold_recorded};
-pub use journal::{Fence, journal_lock, journal_open, journal_sequence, journal_sequence_at};
+pub use journal::{
+    Fence, begin, commit_and_begin, journal_lock, journal_open, journal_sequence,
+    journal_sequence_at,
+};
 pub use proof::{
     CheckpointRow, JournalEnds, account_log, asset_log, checkpoint_find, checkpoint_insert,
     checkpoints_after, communities_unsealed, community_after, definitions_after, journal_ends,

@@ -8,6 +8,7 @@ mod faults;
 mod history;
 mod limits;
 mod model;
+mod plans;
 mod processes;
 mod promises;
 mod ruling;

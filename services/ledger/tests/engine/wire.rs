@@ -88,8 +88,9 @@ impl Drop for Folder {
 
 /// Of a batch whose accounts are kept; begin and commit included. Raise it only with a reason.
 const MOST_STATEMENTS: usize = 9;
-/// The pool's look whether the connection is alive and the statement that starts it included.
-const MOST_ROUND_TRIPS: usize = 12;
+/// The pool's look whether the connection is alive and the statement that starts it included; to copy into a table waits once more than to insert,
+/// and into two a batch may.
+const MOST_ROUND_TRIPS: usize = 13;
 
 const SOCKET: &str = ".s.PGSQL.5432";
 
@@ -111,7 +112,7 @@ async fn a_batch_costs_as_many_statements_and_round_trips_for_8190_requests_as_f
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options);
-    let ledger = Ledger::new(pool, world.clock.clone());
+    let ledger = Ledger::new(pool.clone(), world.clock.clone());
 
     let mut next = 1;
     let mut ids = || {
@@ -149,16 +150,21 @@ async fn a_batch_costs_as_many_statements_and_round_trips_for_8190_requests_as_f
             let requests = requests.collect();
             counted.take();
             post(&ledger, world.community, requests).await;
+            // Giving the connection back is part of it.
+            while pool.num_idle() == 0 {
+                tokio::task::yield_now().await;
+            }
             costs.push(counted.take());
         }
         println!("{name}: {costs:?} statements and round trips");
-        // Copying many is a statement more that waits twice; another one, in some, notes where a page of someone's statement ends.
+        // Copying entries is a statement more that waits twice, and of their allocations one that waits twice; another one, in some, notes
+        // where a page of someone's statement ends.
         let prepared = &costs[2..];
         let [statements, round_trips] =
             [0, 1].map(|index| prepared.iter().map(|cost| cost[index]).max().unwrap());
         let steady = prepared
             .iter()
-            .all(|cost| cost[0] + 2 >= statements && cost[1] + 3 >= round_trips);
+            .all(|cost| cost[0] + 2 >= statements && cost[1] + 4 >= round_trips);
         assert!(steady, "{name}: {costs:?}");
         assert!(
             statements <= MOST_STATEMENTS,

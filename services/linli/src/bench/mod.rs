@@ -6,14 +6,17 @@
 //!
 //! What was tried, and what it gave (PostgreSQL 15, 2 cores shared with other work; compare ratios only):
 //!
-//! - **Callers on one thread, requests encoded once, verdicts counted on the wire.** In bulk the callers then take 2 % of the processor time, the
-//!   service 17 % and Postgres 50 %; the rest is waiting for one backend, which is busy all the time.
+//! - **Callers on one thread, requests encoded once, verdicts counted on the wire.** In bulk the callers then take 3 % of the processor time, the
+//!   service 18 % and Postgres 44 %; the rest is waiting for one backend, which is busy nearly all the time. A call of one transfer took the callers
+//!   15 µs and the service 28, a third of the first in tonic's client; so they talk HTTP/2 themselves.
 //! - **Plans made for an empty table.** Every key starts with `community_id`, so on a table that nobody has analyzed yet every index looks
 //!   as good as the right one, and a prepared statement keeps its first generic plan: looking 30,000 accounts up by `= any(…)` read
 //!   349 million tuples of an index by programme, and opening an account read all the others. A lateral join on `unnest` makes it one
 //!   descent for each id. An update from `unnest` can't be held to that: after calls of one transfer each a batch of 240 was planned as a
 //!   join that read the community (11,700/s in place of 22,600/s), and without hash joins as a comparison of all with all (2,200/s). An upsert
-//!   can't be planned wrongly; where the update's plan was right it is the slower by 7 % in bulk.
+//!   goes by the key but does more: 35 ms for 8,000 accounts in SQL alone, 26 by a `merge` whose outer join, with hash and merge joins
+//!   forbidden, leaves only the lookup by the key. For lots that made it slower (45,000/s in place of 62,000/s): they have a second index that
+//!   the planner takes as well. Numbers taken out of an array by place, and not unnested beside each other: 3 of these 35.
 //! - **Plans made again and again.** A list whose length the planner sees makes a plan for a short one look cheaper than any that serves all, so
 //!   it planned every execution: 0.37 ms in place of 0.12 for the search of one request, in SQL alone. Hidden in a subquery, it plans six times.
 //! - **Statements.** A batch of one that touches no lot or hold sent 15, many of them about nothing, and then 7; it sends 3: lock and search, write,
@@ -23,6 +26,10 @@
 //!   nothing. Random ids still cost that.
 //! - **`COPY` in place of `unnest` for entries**, in SQL alone: 2.4 µs in place of 3.7 to 4.2 a row and 369 in place of 415 bytes of log. It
 //!   waits for two answers more than a list in the statement that writes the accounts, so up to 255 entries are still inserted.
+//! - **Answers of 1,000 and more on another thread**: the next batch waited 6 ms for its lock and search, and now waits 2.
+//! - **A seeded hash that is made for short keys** (foldhash): 8,190 transfers are applied in 3.8 ms in place of 7.6.
+//! - **Another allocator** (mimalloc): 71 µs of processor time a transfer in place of 82, callers and Postgres included, with 256 in flight, for a
+//!   fifth of the service's time went into what one thread makes and another frees. Throughput alone had hidden that.
 //! - **A connection of its own for each busy worker.** The pool hands connections out in turn, and ten cold backends did what one
 //!   warm one does.
 //! - **Leaves for the sealer from the engine.** Reading 8,190 entries back took 12 ms of Postgres beside a batch of some 100 ms, and as
@@ -31,16 +38,14 @@
 //!   first lets the ready tasks run writes them in one.
 //! - **No foreign keys from accounts and lots**: 3.0 in place of 3.6 µs an updated row, in SQL alone.
 //! - **Link-time optimisation** of the binary, about 5 % with 256 in flight.
-//! - Without effect: another allocator (mimalloc), a lower or higher `fillfactor` than 70 (2.8 to 4.1 µs a row, all within the noise of
+//! - Without effect: a lower or higher `fillfactor` than 70 (2.8 to 4.1 µs a row, all within the noise of
 //!   whole runs), a narrower row for balances (0.25 µs), looking for news of sockets more often (`event_interval` of 7 in place of 61), a thread
 //!   and connections of its own for the engine, more or fewer threads and connections for the calls, callers pinned to one processor.
 //!
-//! Ratios of four runs with `--quick` after that, with what is asked of them: bulk of 8,190, hot 51 to 62 (50), uniform 7.9 to 10.3 (8), hot
-//! to uniform 0.98 to 1.33 (0.9), lots to uniform 0.54 to 0.72 (0.5); unary with 256 in flight, hot 9.3 to 13.1 (12), p99 18 to 32 ms (50),
-//! uniform 1.8 to 2.1 (2); one in flight 0.52 to 0.57 ms behind the baseline (1). The baseline was at 8,700 to 9,100 transfers a second; on
-//! quieter days it does 15,800, and the rest not quite in step with it. With 256 in flight a quarter of the processor time is idle all the same:
-//! callers wait behind Postgres on one processor while the other has nothing to do. With 10,040,940 transfers stored before: 0.93 of the empty
-//! figure (0.8), and 302 MB of memory in place of 258.
+//! Ratios of two runs with `--quick` after that, with what is asked of them: bulk of 8,190, hot 64 and 65 (50), uniform 10.4 and 11.3 (8), hot
+//! to uniform 1.01 and 1.21 (0.9), lots to uniform 0.52 and 0.56 (0.5); unary with 256 in flight, hot 14.8 and 16.8 (12), p99 16 and 24 ms
+//! (50), uniform 2.6 and 2.7 (2); one in flight 0.47 and 0.58 ms behind the baseline (1). The baseline was at 9,000 and 9,700 transfers a second.
+//! Bulk figures of one run swing by a tenth and more on a machine that is shared, and the ratio of two of them by more than that.
 
 mod baseline;
 mod books;
