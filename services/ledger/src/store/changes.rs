@@ -204,13 +204,11 @@ async fn allocations_insert(
     community: CommunityId,
     book: &Book,
 ) -> sqlx::Result<()> {
-    let parts_of = |entry: &'_ Entry| {
-        let sequence = entry.sequence;
-        let parts = (0_i16..).zip(entry.allocations.clone());
-        parts.map(move |(position, part)| (sequence, position, part))
-    };
-    let parts: Vec<(i64, i16, Allocation)> =
-        book.changes.entries.iter().flat_map(parts_of).collect();
+    let parts = book.changes.entries.iter().flat_map(|entry| {
+        let parts = (0_i16..).zip(&entry.allocations);
+        parts.map(move |(position, part)| (entry.sequence, position, *part))
+    });
+    let parts: Vec<(i64, i16, Allocation)> = parts.collect();
     if parts.is_empty() {
         return Ok(());
     }

@@ -16,7 +16,7 @@ pub struct Fence {
     pub last_refusal: i64,
 }
 
-/// Leaves the planner only what goes to rows by their keys. On a table that nobody has analyzed, an update from a list may else read the
+/// Leaves the planner only what goes to rows by their keys. On a table that nobody has analyzed, a join with a list may else read the
 /// whole community, or compare all with all, and a plan is kept for as long as its connection.
 const BY_KEY: &str = "
     set local enable_seqscan = off;
@@ -30,7 +30,7 @@ pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>
     pool.begin_with(AssertSqlSafe(statements)).await
 }
 
-/// Commits, and begins the next transaction that posts without waiting for it.
+/// Commits, and begins the next transaction that posts without waiting once more.
 pub async fn commit_and_begin(tx: &mut Transaction<'static, Postgres>) -> sqlx::Result<()> {
     let statements = format!("-- ledger.commit_and_begin\ncommit and chain; {BY_KEY}");
     sqlx::raw_sql(AssertSqlSafe(statements))

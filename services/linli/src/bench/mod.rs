@@ -56,7 +56,7 @@ mod report;
 mod wire;
 mod workload;
 
-use std::{collections::HashMap, sync::Arc, thread, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use runtime::{Clock, Durability, Ids, Postgres, Problem};
 use sqlx::{Connection, PgConnection};
@@ -135,15 +135,14 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
     })
     .await?;
     let channel = runtime::channel(&system.ledger.url())?;
-    let mut wires = Vec::new();
-    for _ in 0..WIRES {
-        wires.push(Wire::connect(system.ledger.address()).await?);
-    }
+    let ledger = system.ledger.address();
     let mut meter = PgConnection::connect(&url).await.map_err(database)?;
     let (version, settings) = meter::settings(&mut meter).await?;
     let books = Arc::new(Books::new(&ids));
     progress.stage("opening accounts");
-    let posted = books.set_up(&channel, &wires[0], &ids, clock.now()).await?;
+    let posted = books
+        .set_up(&channel, &Wire::connect(ledger).await?, &ids, clock.now())
+        .await?;
     let rings =
         Workload::ALL.map(|workload| (workload, Ring::new(workload, &books, &ids, clock.now())));
     let mut bench = Bench {
@@ -151,7 +150,7 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
         timing: args.timing(),
         books,
         channel,
-        wires,
+        ledger,
         rings: HashMap::from(rings),
         meter,
         statements,
@@ -177,7 +176,7 @@ struct Bench {
     books: Arc<Books>,
     /// For the calls that are not measured.
     channel: Channel,
-    wires: Vec<Wire>,
+    ledger: SocketAddr,
     rings: HashMap<Workload, Ring>,
     meter: PgConnection,
     statements: Statements,
@@ -248,7 +247,11 @@ impl Bench {
             .get(&figure.workload)
             .expect("every workload has its ring")
             .clone();
-        let wires = self.wires.clone();
+        // A service closes connections that grow old.
+        let mut wires = Vec::new();
+        for _ in 0..WIRES {
+            wires.push(Wire::connect(self.ledger).await?);
+        }
         let transfers = figure.way.transfers();
         let sample = drive(figure.way.in_flight(), timing, move |caller| {
             let wire = wires[caller % WIRES].clone();
