@@ -136,9 +136,8 @@ impl Worker {
         }
         let runs = self.settle(&requests).await;
         let (shared, community) = (self.shared.clone(), self.community);
-        let count = requests.len();
         let answer = move || answers::answer(&shared, community, batch, runs);
-        if count < LARGE {
+        if requests.len() < LARGE {
             tokio::spawn(async { answer() });
         } else {
             tokio::task::spawn_blocking(answer);

@@ -42,14 +42,16 @@ async fn a_batch_goes_to_rows_by_their_keys_before_anyone_has_analyzed_the_table
     let owner = world.superuser().await;
     while count(
         &owner,
-        "select count(*) from pg_stat_activity where application_name = $1",
+        "select count(*) from pg_stat_activity where datname = current_database() and application_name = $1",
+        ROLE,
     )
     .await
         > 0
     {}
     let read = count(
         &owner,
-        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where $1 = 'linli_ledger' and relname = 'account'",
+        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relname = $1",
+        "account",
     )
     .await;
     let touched = i64::try_from(10 * (SHOPS + 1) + 10 * 2 + 10 * 2 + 10 * 3).unwrap();
@@ -59,9 +61,9 @@ async fn a_batch_goes_to_rows_by_their_keys_before_anyone_has_analyzed_the_table
     );
 }
 
-async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+async fn count(pool: &PgPool, sql: &'static str, of: &str) -> i64 {
     sqlx::query_scalar(sql)
-        .bind(ROLE)
+        .bind(of)
         .fetch_one(pool)
         .await
         .unwrap()

@@ -15,11 +15,9 @@ use runtime::{Gathered, Problem};
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
-use crate::rpc::failure;
+use crate::rpc::{self, failure};
 
 const METHOD: &str = "/linli.ledger.v1.LedgerService/PostTransfers";
-/// A call gives up after this time, as any client's would.
-const TIMEOUT: &str = "30S";
 /// How much of the answers may be on its way; the answer to 8,190 transfers takes some 3 MB.
 const WINDOW_BYTES: u32 = 16 << 20;
 /// A message is preceded by whether it is compressed, in one byte, and by its length, in four.
@@ -51,7 +49,7 @@ impl Wire {
         let head = Request::post(format!("http://{address}{METHOD}"))
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
-            .header("grpc-timeout", TIMEOUT)
+            .header("grpc-timeout", format!("{}S", rpc::TIMEOUT.as_secs()))
             .body(())
             .map_err(|error| failed(&error))?;
         Ok(Self { calls, head })
