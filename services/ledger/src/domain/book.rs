@@ -53,8 +53,8 @@ pub struct Changes {
     pub entries: Vec<Entry>,
     /// New refusals with the fingerprints of what was asked.
     pub refusals: Vec<(RequestId, Fingerprint, Refusal)>,
-    /// Lots that changed.
-    pub lots: BTreeSet<(AccountId, DateTime<Utc>)>,
+    /// Lots that changed, as often as they did.
+    pub lots: Vec<(AccountId, DateTime<Utc>)>,
     /// Entries where a page of an account's statement ends.
     pub pages: Vec<(AccountId, i64)>,
     /// Holds that changed or are new.
@@ -70,6 +70,14 @@ impl Changes {
         accounts.sort_unstable();
         accounts.dedup();
         accounts
+    }
+
+    /// The lots that changed, in order.
+    pub fn lots(&self) -> Vec<(AccountId, DateTime<Utc>)> {
+        let mut lots = self.lots.clone();
+        lots.sort_unstable();
+        lots.dedup();
+        lots
     }
 }
 
@@ -159,7 +167,13 @@ impl Book {
                 })
                 .collect();
         }
-        let (entries, pages) = (self.changes.entries.len(), self.changes.pages.len());
+        let Changes {
+            entries,
+            lots,
+            pages,
+            ..
+        } = &self.changes;
+        let (entries, lots, pages) = (entries.len(), lots.len(), pages.len());
         let next_sequence = self.next_sequence;
         self.saved = Some(Vec::new());
         let mut decided: Vec<Result<i64, Refusal>> = Vec::new();
@@ -187,6 +201,7 @@ impl Book {
                 .collect();
         };
         self.changes.entries.truncate(entries);
+        self.changes.lots.truncate(lots);
         self.changes.pages.truncate(pages);
         self.next_sequence = next_sequence;
         // The oldest copy of an account is the one from before the chain.

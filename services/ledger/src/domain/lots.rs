@@ -43,9 +43,11 @@ impl Lots {
         self.0.iter().map(|(expires_at, lot)| (*expires_at, *lot))
     }
 
-    /// Forgets lots with nothing in them.
-    pub fn drop_empty(&mut self) {
-        self.0.retain(|_, lot| lot.remaining > 0 || lot.held > 0);
+    /// Forgets a lot with nothing in it.
+    pub fn drop_empty(&mut self, expires_at: DateTime<Utc>) {
+        if self.get(expires_at) == Lot::default() {
+            self.0.remove(&expires_at);
+        }
     }
 
     /// The lot that expires then; an empty one when there is none.

@@ -239,9 +239,9 @@ impl Worker {
         if accounts.len() > MAX_KEPT {
             accounts.clear();
         }
-        for (id, _) in &book.changes.lots {
+        for (id, expires_at) in &book.changes.lots {
             if let Some(account) = accounts.get_mut(id) {
-                account.lots.drop_empty();
+                account.lots.drop_empty(*expires_at);
             }
         }
         let refusals = book.changes.refusals.len();

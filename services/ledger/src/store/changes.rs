@@ -109,12 +109,13 @@ async fn entries_post(
     Ok(())
 }
 
+/// Adds lots and brings them to where a book leaves them; as with the accounts, the list is the outer side of the join.
 async fn lots_upsert(
     conn: &mut PgConnection,
     community: CommunityId,
     book: &Book,
 ) -> sqlx::Result<()> {
-    let keys: Vec<&(AccountId, DateTime<Utc>)> = book.changes.lots.iter().collect();
+    let keys = book.changes.lots();
     let lot = |(account, expires_at): &(AccountId, DateTime<Utc>)| {
         book.accounts
             .get(account)
@@ -124,10 +125,11 @@ async fn lots_upsert(
     sqlx::query!(
         r#"
         -- ledger.lots_upsert
-        insert into ledger.lot (community_id, account_id, expires_at, remaining, held)
-        select $1, account_id, expires_at, remaining, held
-        from unnest($2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[]) as changed (account_id, expires_at, remaining, held)
-        on conflict on constraint lot_pk do update set remaining = excluded.remaining, held = excluded.held
+        merge into ledger.lot using unnest((select $2::uuid[])) with ordinality as changed (account_id, place)
+        on lot.community_id = $1 and lot.account_id = changed.account_id and lot.expires_at = ($3::timestamptz[])[place]
+        when matched then update set remaining = ($4::bigint[])[place], held = ($5::bigint[])[place]
+        when not matched then insert (community_id, account_id, expires_at, remaining, held)
+            values ($1, account_id, ($3::timestamptz[])[place], ($4::bigint[])[place], ($5::bigint[])[place])
         "#,
         community.0,
         &column(&keys, |(account, _)| account.0),
