@@ -27,7 +27,7 @@ pub async fn write(
             entries_copy(conn, community, book.now, copied).await?;
         }
         if !book.changes.lots.is_empty() {
-            lots_upsert(conn, community, book).await?;
+            lots_merge(conn, community, book).await?;
         }
         if !book.changes.pages.is_empty() {
             pages_insert(conn, community, book).await?;
@@ -110,7 +110,7 @@ async fn entries_post(
 }
 
 /// Adds lots and brings them to where a book leaves them; as with the accounts, the list is the outer side of the join.
-async fn lots_upsert(
+async fn lots_merge(
     conn: &mut PgConnection,
     community: CommunityId,
     book: &Book,
@@ -124,7 +124,7 @@ async fn lots_upsert(
     };
     sqlx::query!(
         r#"
-        -- ledger.lots_upsert
+        -- ledger.lots_merge
         merge into ledger.lot using unnest((select $2::uuid[])) with ordinality as changed (account_id, place)
         on lot.community_id = $1 and lot.account_id = changed.account_id and lot.expires_at = ($3::timestamptz[])[place]
         when matched then update set remaining = ($4::bigint[])[place], held = ($5::bigint[])[place]
