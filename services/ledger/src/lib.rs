@@ -40,7 +40,7 @@
 //! (`connections_that_break_around_a_commit_lose_nothing_and_double_nothing`) or the process is killed
 //! (`a_ledger_killed_at_any_moment_has_lost_nothing_and_doubled_nothing`; `LINLI_KILLS=200` kills it that often). `PROPTEST_CASES`
 //! makes the random ones longer. How well the tests watch the rules, in mutants of `domain` that they catch:
-//! `cargo mutants -p ledger -f 'services/ledger/src/domain/*.rs' -- --lib`: all of the some 245 that compile.
+//! `cargo mutants -p ledger -f 'services/ledger/src/domain/*.rs' -- --lib`: all of the 242 that compile.
 //!
 //! What it will not do: change or delete an entry, or know what the points are for.
 

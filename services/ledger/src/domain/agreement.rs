@@ -94,7 +94,7 @@ fn assert_written(book: &Book, model: &Model) {
         let id = account.id();
         assert!(account.entries == 0 || changes.accounts().contains(&id));
         for (expires_at, _) in account.lots.iter() {
-            assert!(changes.lots.contains(&(id, expires_at)));
+            assert!(changes.lots().contains(&(id, expires_at)));
         }
     }
     assert!(

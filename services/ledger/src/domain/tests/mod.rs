@@ -241,6 +241,39 @@ fn a_hold_ends_at_its_instant() {
 }
 
 #[test]
+fn a_hold_is_told_again_as_each_request_left_it() {
+    let expire = || Command::ExpireHold(RequestId(Uuid::from_u128(2)));
+    let lives = [
+        vec![hold(ANNA, 10, 5), capture(2, 3, false), release(2)],
+        vec![hold(ANNA, 10, 5), capture(2, 3, false), expire()],
+        vec![hold(ANNA, 10, 5), capture(2, 3, false), capture(2, 4, true)],
+    ];
+    for life in lives {
+        let mut book = book();
+        one(&mut book, 1, transfer(ISSUING, ANNA, 10, Some(9))).unwrap();
+        let mut told = vec![];
+        for (number, command) in (2..).zip(life) {
+            if matches!(command, Command::ExpireHold(_)) {
+                book.now = day(5);
+            }
+            let entry = one(&mut book, number, command).unwrap();
+            let (hold, _) = &book.holds[&RequestId(Uuid::from_u128(2))];
+            told.push((entry.sequence, hold.clone()));
+        }
+        let (_, hold) = told[2].clone();
+        let about = |entry: &&Entry| entry.related == Some(hold.sequence);
+        let entries = book.changes.entries.iter().filter(about).cloned();
+        let recorded = RecordedHold {
+            entries: entries.collect(),
+            hold,
+        };
+        for (sequence, as_it_was) in told {
+            assert_eq!(recorded.as_answered(sequence), as_it_was);
+        }
+    }
+}
+
+#[test]
 fn a_reversal_gives_back_to_the_lots_that_paid_last_used_first() {
     let mut book = book();
     one(&mut book, 1, transfer(ISSUING, ANNA, 10, Some(10))).unwrap();
