@@ -11,6 +11,7 @@
 mod people;
 mod refusal;
 mod shop;
+pub mod web;
 pub mod wire;
 
 pub use people::{Member, Volunteer};
@@ -288,6 +289,7 @@ async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids) -> System {
         ids: ids.clone(),
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
+        origins: vec![web::ORIGIN.to_owned()],
     };
     System::start(config).await.unwrap()
 }

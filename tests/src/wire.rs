@@ -37,12 +37,17 @@ pub fn method(name: &str) -> MethodDescriptor {
 impl World {
     /// A connection to the service of a method, for many calls.
     pub fn wire(&self, method: &MethodDescriptor) -> Wire {
-        let url = match method.parent_service().package_name() {
+        let url = self.url(method);
+        Wire(Grpc::new(runtime::traced(runtime::channel(&url).unwrap())))
+    }
+
+    /// Where the service of a method is.
+    pub fn url(&self, method: &MethodDescriptor) -> String {
+        match method.parent_service().package_name() {
             "linli.ledger.v1" => self.system.ledger.url(),
             "linli.activity.v1" => self.system.activity.url(),
             _ => self.system.redemption.url(),
-        };
-        Wire(Grpc::new(runtime::traced(runtime::channel(&url).unwrap())))
+        }
     }
 }
 

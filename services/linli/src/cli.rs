@@ -170,6 +170,31 @@ pub struct UpArgs {
     /// Port of redemption
     #[arg(long, value_name = "PORT", default_value_t = Role::Redemption.default_port())]
     pub redemption_port: u16,
+    /// Who may call from a browser
+    #[command(flatten)]
+    pub origins: OriginArgs,
+}
+
+/// Which web pages may call the services.
+#[derive(Debug, Default, Args)]
+pub struct OriginArgs {
+    /// Let web pages of this origin call from browsers, as in https://app.example, or `*` for every page; may be repeated, in the
+    /// variable separated by commas
+    #[arg(
+        long = "allow-origin",
+        env = "LINLI_ALLOW_ORIGIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN"
+    )]
+    allow: Vec<String>,
+}
+
+impl OriginArgs {
+    /// Those that were named; an empty variable names none.
+    pub fn named(&self) -> Vec<String> {
+        let named = self.allow.iter().filter(|origin| !origin.is_empty());
+        named.cloned().collect()
+    }
 }
 
 impl UpArgs {
@@ -242,6 +267,9 @@ pub struct ServeArgs {
     /// Where activity is
     #[arg(long, env = "LINLI_ACTIVITY_URL", value_name = "URL")]
     pub activity_url: Option<String>,
+    /// Who may call from a browser
+    #[command(flatten)]
+    pub origins: OriginArgs,
 }
 
 /// Runs the command that the process was started with.

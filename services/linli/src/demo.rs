@@ -116,6 +116,7 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
         ids: Ids::seeded(clock.clone(), SEED),
         listen: Ports::ANY,
         signer: Some(key::temporary()),
+        origins: Vec::new(),
     })
     .await?;
     let clients = system.clients()?;

@@ -65,6 +65,8 @@ pub struct Parts {
     pub activity_url: String,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
+    /// Of the web pages that may call from browsers.
+    pub origins: Vec<String>,
 }
 
 /// A service that is ready to take calls; its background loops run already.
@@ -86,6 +88,7 @@ impl Prepared {
             ledger_url,
             activity_url,
             signer,
+            origins,
         } = parts;
         let connect = async |database_role| {
             runtime::connect(&database_url, database_role, MAX_CONNECTIONS).await
@@ -121,7 +124,7 @@ impl Prepared {
         tasks.close();
         Ok(Self {
             role,
-            server,
+            server: server.with_origins(origins),
             pool,
             tasks,
             stop,

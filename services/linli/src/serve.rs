@@ -111,13 +111,14 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
         signer: key::configured(args.ledger_key.as_deref())?,
         ids: Ids::new(clock.clone()),
         clock,
+        origins: args.origins.named(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::DatabaseArgs;
+    use crate::cli::{DatabaseArgs, OriginArgs};
 
     fn args(roles: &[Role], listen: Option<&str>) -> ServeArgs {
         ServeArgs {
@@ -129,6 +130,7 @@ mod tests {
             ledger_key: None,
             ledger_url: None,
             activity_url: None,
+            origins: OriginArgs::default(),
         }
     }
 

@@ -59,6 +59,8 @@ pub struct SystemConfig {
     pub listen: Ports,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
+    /// Of the web pages that may call from browsers.
+    pub origins: Vec<String>,
 }
 
 /// The running services.
@@ -92,6 +94,7 @@ impl System {
             ids,
             listen,
             signer,
+            origins,
         } = config;
         // The ports are opened first, for the services have to know each other's.
         let ledger = Bound::new(listen.ledger).await?;
@@ -104,6 +107,7 @@ impl System {
             ledger_url: url(ledger.address),
             activity_url: url(activity.address),
             signer,
+            origins,
         };
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,

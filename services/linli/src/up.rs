@@ -70,6 +70,7 @@ async fn begin(args: &UpArgs, clock: &Clock, ids: &Ids) -> Result<(Postgres, Sys
         ids: ids.clone(),
         listen: args.ports(),
         signer: Some(signer),
+        origins: args.origins.named(),
     })
     .await?;
     Ok((postgres, system))

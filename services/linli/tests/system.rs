@@ -18,6 +18,7 @@ async fn start(database: &TestDatabase) -> System {
         clock,
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
+        origins: Vec::new(),
     })
     .await
     .unwrap()
@@ -71,6 +72,7 @@ async fn a_system_without_a_schema_says_what_to_do() {
         clock,
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
+        origins: Vec::new(),
     })
     .await
     .unwrap_err();

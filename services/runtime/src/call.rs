@@ -18,6 +18,9 @@ use crate::{Stop, caller, deadline::Deadline, panics, status, trace::Record};
 /// How prost begins to say that bytes are no message.
 const UNDECODABLE: &str = "failed to decode Protobuf message";
 
+/// What comes of a call.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 #[derive(Clone)]
 pub(crate) struct CallLayer(pub Stop);
 
@@ -45,7 +48,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(context)

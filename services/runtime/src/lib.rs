@@ -21,6 +21,7 @@ mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
 mod trace;
+mod web;
 mod worker;
 
 pub use caller::Caller;

@@ -1,4 +1,5 @@
-//! The gRPC server of every service: health, reflection, what `call` gives each request, and an orderly end.
+//! The server of every service: gRPC, gRPC-Web and JSON on one port, health, reflection, what `call` gives each request, and an orderly
+//! end.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -7,8 +8,14 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_health::ServingStatus;
+use tower::util::option_layer;
 
-use crate::{Problem, Stop, call::CallLayer, gathered::Gathered};
+use crate::{
+    Problem, Stop,
+    call::CallLayer,
+    gathered::Gathered,
+    web::{WebLayer, cors},
+};
 
 /// How long calls in progress may go on after the stop; streams without end are told of it by [`Stop`].
 const DRAIN: Duration = Duration::from_secs(20);
@@ -21,17 +28,24 @@ pub struct Server {
     name: &'static str,
     routes: Routes,
     descriptor: &'static [u8],
+    origins: Vec<String>,
 }
 
 impl Server {
     /// Prepares the service `name`, as in `linli.ledger.v1.LedgerService`; `descriptor` is an encoded
-    /// `FileDescriptorSet` for reflection.
+    /// `FileDescriptorSet` for reflection and JSON.
     pub fn new(name: &'static str, routes: Routes, descriptor: &'static [u8]) -> Self {
         Self {
             name,
             routes,
             descriptor,
+            origins: Vec::new(),
         }
+    }
+
+    /// Lets web pages of these origins, as in `https://app.example`, call it from browsers; `*` means every page.
+    pub fn with_origins(self, origins: Vec<String>) -> Self {
+        Self { origins, ..self }
     }
 
     /// Serves until `stop`: then it is not healthy any more, takes no new connection, and ends when the calls in
@@ -55,8 +69,15 @@ impl Server {
         };
         set_health(ServingStatus::Serving).await;
 
+        let cors = match &self.origins[..] {
+            [] => None,
+            origins => Some(cors(origins)?),
+        };
         let closing = CancellationToken::new();
         let serve = tonic::transport::Server::builder()
+            .accept_http1(true)
+            .layer(option_layer(cors))
+            .layer(WebLayer::new(self.descriptor)?)
             .layer(CallLayer(Stop(closing.clone())))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain of errors that no service's rule gave.
-const DOMAIN: &str = "linli";
+pub(crate) const DOMAIN: &str = "linli";
 const LOCALE: &str = "zh-CN";
 /// The details travel in an HTTP/2 header, and clients limit those to as little as 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
@@ -92,6 +92,19 @@ pub(crate) fn malformed(why: &str) -> Status {
         code: Code::InvalidArgument,
         text_en: why,
         text_zh: "请求不是该方法的消息",
+        metadata: vec![],
+        retry_after: None,
+    })
+}
+
+/// A request that HTTP lets through and no service takes.
+pub(crate) fn unusable(code: Code, reason: &'static str, why: &str) -> Status {
+    refusal(Reason {
+        domain: DOMAIN,
+        reason,
+        code,
+        text_en: why,
+        text_zh: "该地址不接受这样的请求",
         metadata: vec![],
         retry_after: None,
     })

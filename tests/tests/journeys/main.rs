@@ -23,4 +23,5 @@ mod replicas;
 mod listing;
 mod sample;
 mod serving;
+mod web;
 mod wrong_input;

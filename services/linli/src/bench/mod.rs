@@ -134,6 +134,7 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
         ids: ids.clone(),
         listen: Ports::ANY,
         signer: Some(crate::key::temporary()),
+        origins: Vec::new(),
     })
     .await?;
     let channel = runtime::channel(&system.ledger.url())?;
