@@ -4,7 +4,7 @@
 
 use http::uri::PathAndQuery;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
+use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use runtime::{Problem, Traced};
 use tonic::{
     Code, Status,
@@ -12,7 +12,7 @@ use tonic::{
     codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-use crate::{cli::CallArgs, role::Role, rpc, terminal};
+use crate::{cli::CallArgs, contract, role::Role, rpc, terminal};
 
 /// Makes one call and prints its answer.
 pub async fn run(args: CallArgs) -> Result<(), Problem> {
@@ -57,9 +57,7 @@ async fn send(
 fn find(wanted: &str) -> Result<(Role, MethodDescriptor), Problem> {
     let mut found = Vec::new();
     for role in Role::ALL {
-        let pool = DescriptorPool::decode(descriptor(role))
-            .map_err(|error| Problem::new(format!("the contract of {}: {error}", role.name())))?;
-        for service in pool.services() {
+        for service in contract::pool(role)?.services() {
             for method in service.methods() {
                 let full = format!("{}/{}", service.full_name(), method.name());
                 if method.name() == wanted || full == wanted.trim_start_matches('/') {
@@ -84,14 +82,6 @@ fn find(wanted: &str) -> Result<(Role, MethodDescriptor), Problem> {
                 services[0]
             )))
         }
-    }
-}
-
-fn descriptor(role: Role) -> &'static [u8] {
-    match role {
-        Role::Ledger => proto::ledger::v1::DESCRIPTOR,
-        Role::Activity => proto::activity::v1::DESCRIPTOR,
-        Role::Redemption => proto::redemption::v1::DESCRIPTOR,
     }
 }
 
@@ -192,7 +182,7 @@ mod tests {
     #[test]
     fn every_method_has_a_name_of_its_own() {
         for role in Role::ALL {
-            let pool = DescriptorPool::decode(descriptor(role)).unwrap();
+            let pool = contract::pool(role).unwrap();
             for service in pool.services() {
                 for method in service.methods() {
                     find(method.name()).unwrap();

@@ -8,7 +8,7 @@ use runtime::{Problem, Telemetry};
 
 use crate::{
     bench::{self, Figure, Timing},
-    call, demo, key, receipt,
+    call, contract, demo, key, receipt,
     role::Role,
     serve,
     system::Ports,
@@ -41,9 +41,21 @@ enum Command {
     Key,
     /// Recompute everything from the journal and name each row that differs
     Verify(VerifyArgs),
+    /// Print the contracts of all services in a form that other tools read
+    #[command(subcommand)]
+    Contract(Contract),
     /// Measure the speed of this machine and of what runs on it
     #[command(subcommand)]
     Bench(Bench),
+}
+
+/// In which form.
+#[derive(Debug, Subcommand)]
+pub enum Contract {
+    /// An OpenAPI 3.1 document, for clients over HTTP
+    Openapi,
+    /// A google.protobuf.FileDescriptorSet, for gRPC tools and code generators
+    Descriptor,
 }
 
 #[derive(Debug, Subcommand)]
@@ -301,6 +313,7 @@ fn run(command: Command) -> Result<(), Problem> {
             },
             Command::Verify(args) => verify::run(args).await,
             Command::Key => key::print_new(),
+            Command::Contract(form) => contract::print(form),
             Command::Bench(Bench::Ledger(args)) => bench::ledger(args).await,
         };
         Ok::<_, Problem>((telemetry, done))
@@ -320,6 +333,7 @@ fn telemetry(command: &Command) -> Result<Option<Telemetry>, Problem> {
         | Command::Call(_)
         | Command::Receipt(_)
         | Command::Verify(_)
+        | Command::Contract(_)
         | Command::Key => {
             runtime::init_quiet();
             return Ok(None);

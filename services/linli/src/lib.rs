@@ -8,6 +8,7 @@ pub mod cli;
 
 mod bench;
 mod call;
+mod contract;
 mod demo;
 mod progress;
 mod receipt;

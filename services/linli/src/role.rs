@@ -40,6 +40,15 @@ impl Role {
         }
     }
 
+    /// Its contract, an encoded `FileDescriptorSet`.
+    pub fn descriptor(self) -> &'static [u8] {
+        match self {
+            Self::Ledger => proto::ledger::v1::DESCRIPTOR,
+            Self::Activity => proto::activity::v1::DESCRIPTOR,
+            Self::Redemption => proto::redemption::v1::DESCRIPTOR,
+        }
+    }
+
     /// The port it has when nothing else is said.
     pub fn default_port(self) -> u16 {
         match self {

@@ -1,0 +1,126 @@
+//! `contract`: the contracts of all services in forms that other tools read.
+
+mod openapi;
+
+use std::collections::BTreeSet;
+
+use prost_reflect::{DescriptorPool, prost::Message, prost_types::FileDescriptorSet};
+use runtime::Problem;
+
+use crate::{cli::Contract, role::Role, terminal};
+
+/// Prints one of the forms.
+pub fn print(form: Contract) -> Result<(), Problem> {
+    match form {
+        Contract::Openapi => terminal::print(openapi()?),
+        Contract::Descriptor => terminal::write(&descriptor_set()?),
+    }
+}
+
+/// The OpenAPI document, as it is kept in `docs/openapi.json`.
+pub fn openapi() -> Result<String, Problem> {
+    let document = openapi::document()?;
+    serde_json::to_string_pretty(&document)
+        .map_err(|error| Problem::new(format!("the document can't be written: {error}")))
+}
+
+/// The descriptors of one service.
+pub fn pool(role: Role) -> Result<DescriptorPool, Problem> {
+    DescriptorPool::decode(role.descriptor())
+        .map_err(|error| Problem::new(format!("the contract of {}: {error}", role.name())))
+}
+
+/// All contracts and what they import, comments included, as one `google.protobuf.FileDescriptorSet`.
+fn descriptor_set() -> Result<Vec<u8>, Problem> {
+    let mut all = FileDescriptorSet::default();
+    let mut names = BTreeSet::new();
+    for role in Role::ALL {
+        // As they were compiled: each file after those that it imports.
+        let set = FileDescriptorSet::decode(role.descriptor())
+            .map_err(|error| Problem::new(format!("the contract of {}: {error}", role.name())))?;
+        let new = set
+            .file
+            .into_iter()
+            .filter(|file| names.insert(file.name().to_owned()));
+        all.file.extend(new);
+    }
+    Ok(all.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::prost::Message;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_document_in_the_repository_is_that_of_the_contracts() {
+        let kept = include_str!("../../../../docs/openapi.json");
+        assert!(
+            kept.trim_end() == openapi().unwrap(),
+            "a contract has changed: run `cargo run --release -- contract openapi > docs/openapi.json`"
+        );
+    }
+
+    #[test]
+    fn every_method_and_every_field_is_told() {
+        let document = openapi::document().unwrap();
+        let mut methods = 0;
+        for role in Role::ALL {
+            for service in pool(role).unwrap().services() {
+                for method in service.methods() {
+                    let path = format!("/{}/{}", service.full_name(), method.name());
+                    let operation = &document["paths"][&path]["post"];
+                    assert_ne!(operation["description"], "", "{path}");
+                    methods += 1;
+                }
+            }
+        }
+        assert_eq!(document["paths"].as_object().unwrap().len(), methods);
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            assert_ne!(schema["description"], "", "{name}");
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            for (field, schema) in fields.filter(|_| name.starts_with("linli.")) {
+                let told = schema["description"].as_str();
+                assert!(told.is_some_and(|text| !text.is_empty()), "{name}.{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_referred_to_is_there() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(fields) => {
+                    found.extend(fields.get("$ref").and_then(Value::as_str));
+                    fields.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let document = openapi::document().unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn the_descriptor_set_is_complete_and_has_each_file_once() {
+        let bytes = descriptor_set().unwrap();
+        let pool = DescriptorPool::decode(&bytes[..]).unwrap();
+        for role in Role::ALL {
+            for service in super::pool(role).unwrap().services() {
+                assert!(pool.get_service_by_name(service.full_name()).is_some());
+            }
+        }
+        let set = FileDescriptorSet::decode(&bytes[..]).unwrap();
+        let names: BTreeSet<&str> = set.file.iter().map(|file| file.name()).collect();
+        assert_eq!(names.len(), set.file.len());
+    }
+}

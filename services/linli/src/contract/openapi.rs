@@ -1,0 +1,279 @@
+//! The contracts as one OpenAPI 3.1 document: what `docs/json.md` says of all methods, told of each.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use prost_reflect::{
+    EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+    ServiceDescriptor,
+};
+use runtime::Problem;
+use serde_json::{Map, Value, json};
+
+use super::pool;
+use crate::role::Role;
+
+const STATUS: &str = "google.rpc.Status";
+
+/// The whole document.
+pub(super) fn document() -> Result<Value, Problem> {
+    let mut document = Document::default();
+    for role in Role::ALL {
+        for service in pool(role)?.services() {
+            document.add_service(role, &service);
+        }
+    }
+    document.add_schemas();
+    Ok(json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Linli 邻里",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "Every method over HTTP with JSON; docs/json.md tells what holds for all of them. Generated from the contracts in proto/.",
+        },
+        "tags": document.tags,
+        "paths": document.paths,
+        "components": {
+            "schemas": document.schemas,
+            "parameters": {"timeout": {
+                "name": "grpc-timeout",
+                "in": "header",
+                "description": "How long the caller waits: at most eight digits and a unit, S for seconds or m for milliseconds.",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,8}[HMSmun]$"},
+                "example": "3S",
+            }},
+            "responses": {"error": {
+                "description": "Why there is no answer; programs go by the reason in its google.rpc.ErrorInfo.",
+                "content": {"application/json": {"schema": reference(STATUS)}},
+            }},
+        },
+    }))
+}
+
+#[derive(Default)]
+struct Document {
+    tags: Vec<Value>,
+    paths: Map<String, Value>,
+    schemas: BTreeMap<String, Value>,
+    comments: Comments,
+    /// Messages that were referred to.
+    wanted: VecDeque<MessageDescriptor>,
+}
+
+impl Document {
+    fn add_service(&mut self, role: Role, service: &ServiceDescriptor) {
+        let tag = service.full_name();
+        let description = self.comments.of(&service.parent_file(), service.path());
+        self.tags
+            .push(json!({"name": tag, "description": description}));
+        for method in service.methods() {
+            let operation = self.operation(tag, &method);
+            let path = json!({
+                "servers": [{
+                    "url": format!("http://127.0.0.1:{}", role.default_port()),
+                    "description": "where `linli up` serves it",
+                }],
+                "post": operation,
+            });
+            self.paths.insert(format!("/{tag}/{}", method.name()), path);
+        }
+    }
+
+    fn operation(&mut self, tag: &str, method: &MethodDescriptor) -> Value {
+        let service = method.parent_service();
+        let description = self.comments.of(&service.parent_file(), method.path());
+        let summary = description
+            .split_once(". ")
+            .map_or(&description[..], |(first, _)| first);
+        let (input, output) = (
+            self.message(&method.input()),
+            self.message(&method.output()),
+        );
+        let answer = match method.is_server_streaming() {
+            false => json!({"application/json": {"schema": output}}),
+            true => json!({"application/x-ndjson": {"schema": {
+                "description": "One line; a stream that fails ends with one of `error`.",
+                "type": "object",
+                "properties": {"result": output, "error": reference(STATUS)},
+            }}}),
+        };
+        let (asked, what) = match method.is_client_streaming() {
+            false => ("application/json", "The answer."),
+            true => ("application/x-ndjson", "The answers, a line each."),
+        };
+        json!({
+            "tags": [tag],
+            "operationId": format!("{}_{}", service.name(), method.name()),
+            "summary": summary.replace('\n', " ").trim_end_matches('.'),
+            "description": description,
+            "parameters": [{"$ref": "#/components/parameters/timeout"}],
+            "requestBody": {"required": true, "content": {asked: {"schema": input}}},
+            "responses": {
+                "200": {"description": what, "content": answer},
+                "default": {"$ref": "#/components/responses/error"},
+            },
+        })
+    }
+
+    /// Every message that was referred to, with those that they refer to.
+    fn add_schemas(&mut self) {
+        self.schemas.insert(STATUS.to_owned(), json!({
+            "type": "object",
+            "description": "An error.",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "integer", "format": "int32", "description": "A google.rpc.Code."},
+                "message": {"type": "string", "description": "For a person, in English."},
+                "details": {"type": "array", "items": {
+                    "type": "object",
+                    "description": "A message of google.rpc, such as ErrorInfo, BadRequest, RetryInfo or LocalizedMessage.",
+                    "required": ["@type"],
+                    "properties": {"@type": {"type": "string"}},
+                }},
+            },
+        }));
+        while let Some(message) = self.wanted.pop_front() {
+            if !self.schemas.contains_key(message.full_name()) {
+                let schema = self.object(&message);
+                self.schemas.insert(message.full_name().to_owned(), schema);
+            }
+        }
+    }
+
+    fn object(&mut self, message: &MessageDescriptor) -> Value {
+        let file = message.parent_file();
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for field in message.fields() {
+            let mut description = self.comments.of(&file, field.path());
+            if description.contains("Required.") {
+                required.push(field.json_name().to_owned());
+            }
+            if let Some(others) = alternatives(&field) {
+                description = format!("{description}\nAt most one of {others} is set.");
+            }
+            let mut schema = self.field(&field);
+            schema["description"] = description.into();
+            properties.insert(field.json_name().to_owned(), schema);
+        }
+        let mut schema = json!({
+            "type": "object",
+            "description": self.comments.of(&file, message.path()),
+            "properties": properties,
+        });
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+        schema
+    }
+
+    fn field(&mut self, field: &FieldDescriptor) -> Value {
+        match field.kind() {
+            Kind::Message(entry) if field.is_map() => {
+                let values = self.value(entry.map_entry_value_field().kind());
+                json!({"type": "object", "additionalProperties": values})
+            }
+            kind if field.is_list() => json!({"type": "array", "items": self.value(kind)}),
+            kind => self.value(kind),
+        }
+    }
+
+    fn value(&mut self, kind: Kind) -> Value {
+        match kind {
+            Kind::Message(message) => self.message(&message),
+            Kind::Enum(known) => self.choice(&known),
+            Kind::Bool => json!({"type": "boolean"}),
+            Kind::String => json!({"type": "string"}),
+            Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
+            Kind::Double | Kind::Float => json!({"type": "number"}),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+                json!({"type": "integer", "format": "int32"})
+            }
+            Kind::Uint32 | Kind::Fixed32 => json!({"type": "integer", "minimum": 0}),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
+                json!({"type": "string", "format": "int64"})
+            }
+            Kind::Uint64 | Kind::Fixed64 => json!({"type": "string", "format": "uint64"}),
+        }
+    }
+
+    fn message(&mut self, message: &MessageDescriptor) -> Value {
+        match message.full_name() {
+            "google.protobuf.Timestamp" => json!({"type": "string", "format": "date-time"}),
+            "google.protobuf.Duration" => {
+                json!({"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$"})
+            }
+            name => {
+                self.wanted.push_back(message.clone());
+                reference(name)
+            }
+        }
+    }
+
+    fn choice(&mut self, known: &EnumDescriptor) -> Value {
+        let file = known.parent_file();
+        let names: Vec<String> = known
+            .values()
+            .map(|value| value.name().to_owned())
+            .collect();
+        let told = known.values().map(|value| {
+            let comment = self.comments.of(&file, value.path()).replace('\n', " ");
+            format!("- `{}`: {comment}", value.name())
+        });
+        let told: Vec<String> = told.collect();
+        let description = format!(
+            "{}\n\n{}",
+            self.comments.of(&file, known.path()),
+            told.join("\n")
+        );
+        let schema = json!({"type": "string", "enum": names, "description": description});
+        self.schemas.insert(known.full_name().to_owned(), schema);
+        reference(known.full_name())
+    }
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// The fields of a choice that a field belongs to; an `optional` field is a choice of one for the compiler only.
+fn alternatives(field: &FieldDescriptor) -> Option<String> {
+    let oneof = field
+        .containing_oneof()
+        .filter(|oneof| oneof.fields().len() > 1)?;
+    let names: Vec<String> = oneof
+        .fields()
+        .map(|field| format!("`{}`", field.json_name()))
+        .collect();
+    Some(names.join(", "))
+}
+
+/// The comments of the contracts, by file and by where in it.
+#[derive(Default)]
+struct Comments(HashMap<String, HashMap<Vec<i32>, String>>);
+
+impl Comments {
+    /// What the contract says about something; nothing when it does not.
+    fn of(&mut self, file: &FileDescriptor, path: &[i32]) -> String {
+        let all = self
+            .0
+            .entry(file.name().to_owned())
+            .or_insert_with(|| comments(file));
+        all.get(path).cloned().unwrap_or_default()
+    }
+}
+
+fn comments(file: &FileDescriptor) -> HashMap<Vec<i32>, String> {
+    let source = file.file_descriptor_proto().source_code_info.iter();
+    let locations = source.flat_map(|source| &source.location);
+    let comment = |text: &str| {
+        let lines: Vec<&str> = text
+            .lines()
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect();
+        lines.join("\n").trim().to_owned()
+    };
+    locations
+        .filter_map(|it| Some((it.path.clone(), comment(it.leading_comments.as_deref()?))))
+        .collect()
+}
