@@ -76,7 +76,7 @@ pub struct BenchLedgerArgs {
     /// Store so many transfers first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preload: u64,
-    /// How long each figure is measured at a time [default: 2, with --quick 0.9; at most 300]
+    /// How long each figure is measured at a time [default: 2, with --quick 0.8; at most 300]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub seconds: Option<Duration>,
     /// Only this figure, as in `bulk_hot`, `bulk_1000_lots` or `unary_256_hot`; may be repeated
@@ -87,7 +87,7 @@ pub struct BenchLedgerArgs {
 impl BenchLedgerArgs {
     /// How long each figure is measured at a time; a quarter of that goes before.
     pub fn timing(&self) -> Timing {
-        let usual = if self.quick { 900 } else { 2_000 };
+        let usual = if self.quick { 800 } else { 2_000 };
         let measured = self.seconds.unwrap_or(Duration::from_millis(usual));
         Timing {
             warm_up: measured / 4,
@@ -376,7 +376,7 @@ mod tests {
             }
         };
         assert_eq!(timing(&[]).measured, Duration::from_secs(2));
-        assert_eq!(timing(&["--quick"]).measured, Duration::from_millis(900));
+        assert_eq!(timing(&["--quick"]).measured, Duration::from_millis(800));
         let short = timing(&["--quick", "--seconds", "0.4"]);
         assert_eq!(short.measured, Duration::from_millis(400));
         assert_eq!(short.warm_up, Duration::from_millis(100));

@@ -43,9 +43,9 @@
 //!   whole runs), a narrower row for balances (0.25 µs), looking for news of sockets more often (`event_interval` of 7 in place of 61), a thread
 //!   and connections of its own for the engine, more or fewer threads and connections for the calls, callers pinned to one processor.
 //!
-//! Ratios of three runs with `--quick` and of a full one after that, with what is asked of them: bulk of 8,190, hot 68 to 79 (50), uniform
-//! 10.7 to 12.6 (8), hot to uniform 1.02 to 1.15 (0.9), lots to uniform 0.53 to 0.69 (0.5); unary with 256 in flight, hot 14.4 to 17.0 (12), p99
-//! 16 to 23 ms (50), uniform 2.3 to 2.6 (2); one in flight 0.48 to 0.65 ms behind the baseline (1). The baseline was at 8,600 to 11,000
+//! Ratios of six runs with `--quick` and of a full one after that, with what is asked of them: bulk of 8,190, hot 66 to 79 (50), uniform
+//! 10.7 to 13.0 (8), hot to uniform 0.95 to 1.23 (0.9), lots to uniform 0.53 to 0.69 (0.5); unary with 256 in flight, hot 14.4 to 17.0 (12), p99
+//! 16 to 25 ms (50), uniform 2.3 to 2.7 (2); one in flight 0.48 to 0.82 ms behind the baseline (1). The baseline was at 8,400 to 11,000
 //! transfers a second. Bulk figures of one run swing by a tenth and more on a machine that is shared, and the ratio of two of them by more
 //! than that. With 10,073,700 transfers stored before: 1.11 of the empty figure (0.8), and 296 MB of memory in place of 258.
 
