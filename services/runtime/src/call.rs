@@ -15,8 +15,10 @@ use tracing::Instrument;
 
 use crate::{Stop, caller, deadline::Deadline, panics, status, trace::Record};
 
-/// How prost begins to say that bytes are no message.
-const UNDECODABLE: &str = "failed to decode Protobuf message";
+/// How prost and tonic-web begin to say that bytes are no message.
+const UNDECODABLE: [&str; 2] = ["failed to decode Protobuf message", "tonic-web: "];
+/// How tonic begins to say that a message is too large.
+const TOO_LARGE: &str = "Error, decoded message length too large";
 
 /// What comes of a call.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -136,14 +138,17 @@ impl<T: Send> Drop for Outliving<T> {
     }
 }
 
-/// tonic calls a request that is no message of its method INTERNAL, which is for our own bugs.
+/// tonic calls a request that is no message of its method INTERNAL, which is for our own bugs, and gives no reason to one that is too
+/// large.
 fn told_apart(response: Response<Body>) -> Response<Body> {
-    match Status::from_header_map(response.headers()) {
-        Some(status)
-            if status.code() == Code::Internal && status.message().starts_with(UNDECODABLE) =>
-        {
-            status::malformed(status.message()).into_http()
-        }
+    let Some(status) = Status::from_header_map(response.headers()) else {
+        return response;
+    };
+    let text = status.message();
+    let begins = |beginning: &&str| text.starts_with(beginning);
+    match status.code() {
+        Code::Internal if UNDECODABLE.iter().any(begins) => status::malformed(text).into_http(),
+        Code::OutOfRange if begins(&TOO_LARGE) => status::too_large(text).into_http(),
         _ => response,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     Problem, Stop,
     call::CallLayer,
     gathered::Gathered,
-    web::{WebLayer, cors},
+    web::{Origins, WebLayer},
 };
 
 /// How long calls in progress may go on after the stop; streams without end are told of it by [`Stop`].
@@ -69,15 +69,12 @@ impl Server {
         };
         set_health(ServingStatus::Serving).await;
 
-        let cors = match &self.origins[..] {
-            [] => None,
-            origins => Some(cors(origins)?),
-        };
+        let origins = Origins::parse(&self.origins)?;
         let closing = CancellationToken::new();
         let serve = tonic::transport::Server::builder()
             .accept_http1(true)
-            .layer(option_layer(cors))
-            .layer(WebLayer::new(self.descriptor)?)
+            .layer(option_layer(origins.cors()))
+            .layer(WebLayer::new(self.descriptor, origins)?)
             .layer(CallLayer(Stop(closing.clone())))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))

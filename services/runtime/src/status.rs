@@ -9,6 +9,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// The domain of errors that no service's rule gave.
 pub(crate) const DOMAIN: &str = "linli";
 const LOCALE: &str = "zh-CN";
+/// The reason of a message that is larger than its method takes.
+pub(crate) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 /// The details travel in an HTTP/2 header, and clients limit those to as little as 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
 
@@ -92,6 +94,19 @@ pub(crate) fn malformed(why: &str) -> Status {
         code: Code::InvalidArgument,
         text_en: why,
         text_zh: "请求不是该方法的消息",
+        metadata: vec![],
+        retry_after: None,
+    })
+}
+
+/// OUT_OF_RANGE: a message is larger than the method takes.
+pub(crate) fn too_large(why: &str) -> Status {
+    refusal(Reason {
+        domain: DOMAIN,
+        reason: MESSAGE_TOO_LARGE,
+        code: Code::OutOfRange,
+        text_en: why,
+        text_zh: "请求过大,请分批发送",
         metadata: vec![],
         retry_after: None,
     })

@@ -13,6 +13,10 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use proto::ledger::v1 as led;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::Status;
 
 const LEDGER: &str = "linli.ledger.v1.LedgerService";
@@ -126,6 +130,9 @@ async fn what_is_no_request_is_told_apart() {
     let json_of = |body: &str| post(&method, "application/json", body.to_owned());
     let get = Request::get(&method).body(Full::default()).unwrap();
     let unknown = post(&format!("{url}/Steal"), "application/json", "{}");
+    let mut zipped = json_of("{}");
+    let gzip = "gzip".parse().unwrap();
+    zipped.headers_mut().insert("content-encoding", gzip);
     let cases = [
         (get, StatusCode::METHOD_NOT_ALLOWED, "NOT_POST", "not GET"),
         (unknown, StatusCode::NOT_FOUND, "UNKNOWN_METHOD", "/Steal;"),
@@ -140,6 +147,12 @@ async fn what_is_no_request_is_told_apart() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UNKNOWN_CONTENT_TYPE",
             "over HTTP/2, application/grpc",
+        ),
+        (
+            zipped,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNKNOWN_CONTENT_TYPE",
+            "content-encoding \"gzip\"",
         ),
         (
             json_of("{\"parent\":"),
@@ -183,14 +196,66 @@ async fn what_is_no_request_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_time_limit_holds_over_http_too() {
+async fn what_proto3_lets_vary_may_vary() {
+    let (world, web) = (World::start().await, Web::default());
+    let member = world.volunteer().with_points(7).await;
+    let account = world.points(&member).await;
+    let url = format!("{}/{LEDGER}/ListEntries", world.system.ledger.url());
+    let asked = [
+        json!({ "parent": world.community_name(), "account": account.name, "pageSize": 1 }),
+        json!({ "parent": world.community_name(), "account": account.name, "page_size": "1" }),
+    ];
+    for request in asked {
+        let request = post(&url, "Application/JSON; charset=utf-8", request.to_string());
+        let reply = web.send(request).await;
+        assert_eq!(reply.json()["entries"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused_and_told_back_in_short() {
+    let (world, web) = (World::empty().await, Web::default());
+    let url = format!("{}/{LEDGER}/PostTransfers", world.system.ledger.url());
+    let long = "a".repeat(1 << 20);
+    let short_of = async |body: String, code: StatusCode| {
+        let reply = web.send(post(&url, "application/json", body)).await;
+        assert_eq!(reply.code, code);
+        assert!(reply.body.len() < 4_000, "{} bytes", reply.body.len());
+        detail(&reply.json(), "ErrorInfo")["reason"].clone()
+    };
+    let refused = StatusCode::BAD_REQUEST;
+    let wrong = json!({ "transfers": long }).to_string();
+    assert_eq!(short_of(wrong, refused).await, "INVALID_FIELD");
+    let unknown = json!({ (long.as_str()): 1 }).to_string();
+    assert_eq!(short_of(unknown, refused).await, "MALFORMED_MESSAGE");
+
+    let too_large = StatusCode::PAYLOAD_TOO_LARGE;
+    let bytes = json!({ "parent": "a".repeat(16 << 20) }).to_string();
+    assert_eq!(short_of(bytes, too_large).await, "MESSAGE_TOO_LARGE");
+    let values = format!("{{\"transfers\":[{}{{}}]}}", "{},".repeat(150_000));
+    assert_eq!(short_of(values, too_large).await, "MESSAGE_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_time_limit_holds_over_http_too_also_for_a_body_that_never_comes() {
     let (world, web) = (World::empty().await, Web::default());
     let url = format!("{}/{LEDGER}/GetAccount", world.system.ledger.url());
     let mut late = post(&url, "application/json", "{}");
-    late.headers_mut()
-        .insert("grpc-timeout", "0m".parse().unwrap());
+    let no_time = "0m".parse().unwrap();
+    late.headers_mut().insert("grpc-timeout", no_time);
     let reply = web.send(late).await;
     assert_eq!(reply.code, StatusCode::GATEWAY_TIMEOUT);
+
+    let address = world.system.ledger.address();
+    let mut stalled = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /{LEDGER}/GetAccount HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         grpc-timeout: 50m\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    stalled.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stalled.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 504");
 }
 
 #[tokio::test]
@@ -199,6 +264,10 @@ async fn streams_are_lines_and_end_with_what_went_wrong() {
     let member = world.volunteer().with_points(7).await;
     let account = world.points(&member).await;
     let url = |method: &str| format!("{}/{LEDGER}/{method}", world.system.ledger.url());
+
+    let refused = web.post(&url("WatchEntries"), &json!({})).await;
+    assert_eq!(refused.code, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.json()["code"], 3);
 
     let watch = json!({ "parent": world.community_name() });
     let request = post(&url("WatchEntries"), "application/json", watch.to_string());
@@ -248,7 +317,7 @@ async fn streams_are_lines_and_end_with_what_went_wrong() {
         .collect();
     let error = lines.pop().unwrap();
     let violation = &detail(&error["error"], "BadRequest")["fieldViolations"][0];
-    assert_eq!(violation["field"], "transfers[0].amount", "{error}");
+    assert_eq!(violation["field"], "line 4.transfers[0].amount", "{error}");
     let verdicts: Vec<&Value> = lines
         .iter()
         .flat_map(|it| it["result"]["verdicts"].as_array().unwrap())
@@ -288,6 +357,13 @@ async fn a_browser_calls_by_grpc_web() {
 
     let reply = ask("accounts".to_owned()).await;
     assert_eq!(reply.header("grpc-status"), "3");
+
+    let strange = post(&url, "application/grpc-web+json", "{}");
+    let reply = web.send(strange).await;
+    assert_eq!(reply.code, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let text = post(&url, "application/grpc-web-text", "!!!!");
+    let reply = web.send(text).await;
+    assert_eq!(reply.header("grpc-status"), "3", "its own fault: {reply:?}");
 }
 
 #[tokio::test]
@@ -316,6 +392,14 @@ async fn only_pages_that_were_named_may_call_from_a_browser() {
     );
     let strange = preflight("https://elsewhere.example").await;
     assert_eq!(strange.header("access-control-allow-origin"), "");
+    // Not even when its browser takes this server for the page's own.
+    let mut request = post(&url, "application/json", "{}");
+    let elsewhere = "https://elsewhere.example".parse().unwrap();
+    request.headers_mut().insert("origin", elsewhere);
+    let reply = web.send(request).await;
+    assert_eq!(reply.code, StatusCode::FORBIDDEN);
+    let reason = detail(&reply.json(), "ErrorInfo")["reason"].clone();
+    assert_eq!(reason, "ORIGIN_NOT_ALLOWED");
 
     let reply = web.send(post(&url, "application/json", "{}")).await;
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use prost_reflect::{
     EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, MethodDescriptor,
-    ServiceDescriptor,
+    OneofDescriptor, ServiceDescriptor,
 };
 use runtime::Problem;
 use serde_json::{Map, Value, json};
@@ -97,17 +97,30 @@ impl Document {
                 "properties": {"result": output, "error": reference(STATUS)},
             }}}),
         };
-        let (asked, what) = match method.is_client_streaming() {
-            false => ("application/json", "The answer."),
-            true => ("application/x-ndjson", "The answers, a line each."),
+        let asked = match method.is_client_streaming() {
+            false => json!({"application/json": {"schema": input}}),
+            true => {
+                let mut line = input;
+                line["description"] = "One line.".into();
+                let line = json!({"schema": line});
+                json!({"application/x-ndjson": line, "application/json": line})
+            }
         };
+        let what = match method.is_server_streaming() {
+            false => "The answer.",
+            true => "The answers, a line each.",
+        };
+        let needs_a_body = method
+            .input()
+            .fields()
+            .any(|field| self.is_required(&field));
         json!({
             "tags": [tag],
             "operationId": format!("{}_{}", service.name(), method.name()),
             "summary": summary.replace('\n', " ").trim_end_matches('.'),
             "description": description,
             "parameters": [{"$ref": "#/components/parameters/timeout"}],
-            "requestBody": {"required": true, "content": {asked: {"schema": input}}},
+            "requestBody": {"required": needs_a_body, "content": asked},
             "responses": {
                 "200": {"description": what, "content": answer},
                 "default": {"$ref": "#/components/responses/error"},
@@ -146,11 +159,12 @@ impl Document {
         let mut required = Vec::new();
         for field in message.fields() {
             let mut description = self.comments.of(&file, field.path());
-            if description.contains("Required.") {
+            if self.is_required(&field) {
                 required.push(field.json_name().to_owned());
             }
-            if let Some(others) = alternatives(&field) {
-                description = format!("{description}\nAt most one of {others} is set.");
+            if let Some((choice, names)) = choice(&field) {
+                let told = self.comments.of(&file, choice.path());
+                description = format!("{description}\nAt most one of {names} is set: {told}");
             }
             let mut schema = self.field(&field);
             schema["description"] = description.into();
@@ -167,6 +181,15 @@ impl Document {
         schema
     }
 
+    /// Whether the contract says so, and not only for some cases.
+    fn is_required(&mut self, field: &FieldDescriptor) -> bool {
+        let file = field.parent_message().parent_file();
+        let description = self.comments.of(&file, field.path());
+        ["Required.", "Required;"]
+            .iter()
+            .any(|word| description.contains(word))
+    }
+
     fn field(&mut self, field: &FieldDescriptor) -> Value {
         match field.kind() {
             Kind::Message(entry) if field.is_map() => {
@@ -181,7 +204,7 @@ impl Document {
     fn value(&mut self, kind: Kind) -> Value {
         match kind {
             Kind::Message(message) => self.message(&message),
-            Kind::Enum(known) => self.choice(&known),
+            Kind::Enum(known) => self.name_of(&known),
             Kind::Bool => json!({"type": "boolean"}),
             Kind::String => json!({"type": "string"}),
             Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
@@ -210,7 +233,7 @@ impl Document {
         }
     }
 
-    fn choice(&mut self, known: &EnumDescriptor) -> Value {
+    fn name_of(&mut self, known: &EnumDescriptor) -> Value {
         let file = known.parent_file();
         let names: Vec<String> = known
             .values()
@@ -236,16 +259,16 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// The fields of a choice that a field belongs to; an `optional` field is a choice of one for the compiler only.
-fn alternatives(field: &FieldDescriptor) -> Option<String> {
-    let oneof = field
+/// The choice that a field belongs to, with the names of its fields; an `optional` field is a choice of one for the compiler only.
+fn choice(field: &FieldDescriptor) -> Option<(OneofDescriptor, String)> {
+    let choice = field
         .containing_oneof()
-        .filter(|oneof| oneof.fields().len() > 1)?;
-    let names: Vec<String> = oneof
+        .filter(|choice| choice.fields().len() > 1)?;
+    let names = choice
         .fields()
-        .map(|field| format!("`{}`", field.json_name()))
-        .collect();
-    Some(names.join(", "))
+        .map(|field| format!("`{}`", field.json_name()));
+    let names: Vec<String> = names.collect();
+    Some((choice, names.join(", ")))
 }
 
 /// The comments of the contracts, by file and by where in it.

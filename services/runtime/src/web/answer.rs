@@ -102,6 +102,7 @@ struct Lines {
 impl Lines {
     fn fail(&mut self, status: &Status) -> Vec<u8> {
         self.is_over = true;
+        self.rest.clear();
         let error = failure::json(status, &self.pool).to_string();
         line("error", error.as_bytes())
     }
@@ -139,7 +140,9 @@ impl http_body::Body for Lines {
             let output = self.output.clone();
             let line = match next_message(&mut self.rest, &output) {
                 Ok(Some(message)) => Some(line("result", &message)),
-                Ok(None) if self.is_over => return Poll::Ready(None),
+                Ok(None) if self.is_over && self.rest.is_empty() => return Poll::Ready(None),
+                // It ends within a message.
+                Ok(None) if self.is_over => Some(self.fail(&status::internal())),
                 Ok(None) => {
                     let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
                     self.add(frame)

@@ -7,7 +7,7 @@ use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
 use super::JSON;
-use crate::status;
+use crate::{reason_of, status};
 
 /// Why a call over HTTP has no answer.
 #[derive(Debug)]
@@ -44,15 +44,12 @@ impl Failure {
     }
 }
 
-impl From<Failure> for Status {
-    fn from(failure: Failure) -> Self {
-        failure.status
-    }
-}
-
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let http = http_code(status.code());
+        let http = match reason_of(&status).as_deref() {
+            Some(status::MESSAGE_TOO_LARGE) => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => http_code(status.code()),
+        };
         Self { http, status }
     }
 }
