@@ -62,6 +62,8 @@ pub enum Contract {
 enum Bench {
     /// Measure the ledger beside the textbook way, on a temporary PostgreSQL with fsync
     Ledger(BenchLedgerArgs),
+    /// Measure redemptions at shops' tills, through two calls each, on a temporary PostgreSQL with fsync
+    Till(BenchTillArgs),
 }
 
 /// What to measure.
@@ -88,12 +90,19 @@ impl BenchLedgerArgs {
     /// How long each figure is measured at a time; a quarter of that goes before.
     pub fn timing(&self) -> Timing {
         let usual = if self.quick { 800 } else { 2_000 };
-        let measured = self.seconds.unwrap_or(Duration::from_millis(usual));
-        Timing {
-            warm_up: measured / 4,
-            measured,
-        }
+        Timing::of(self.seconds.unwrap_or(Duration::from_millis(usual)))
     }
+}
+
+/// How long to measure.
+#[derive(Debug, Args)]
+pub struct BenchTillArgs {
+    /// Print one JSON object in place of the table
+    #[arg(long)]
+    pub json: bool,
+    /// How long each figure is measured at a time, three times in all
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "3")]
+    pub seconds: Duration,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -315,6 +324,7 @@ fn run(command: Command) -> Result<(), Problem> {
             Command::Key => key::print_new(),
             Command::Contract(form) => contract::print(form),
             Command::Bench(Bench::Ledger(args)) => bench::ledger(args).await,
+            Command::Bench(Bench::Till(args)) => bench::till(args).await,
         };
         Ok::<_, Problem>((telemetry, done))
     })?;

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use proto::ledger::v1::{self as pb, AccountKind, ledger_service_client::LedgerServiceClient};
 use runtime::{Ids, Problem, Traced, timestamp};
-use tokio::{sync::Semaphore, task::JoinSet};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::{wire::Wire, workload::Ring};
+use super::{load::all_at_once, wire::Wire, workload::Ring};
 use crate::{call, rpc::failure};
 
 /// How many accounts there are of each sort.
 pub const ACCOUNTS: usize = 10_000;
 const ASSET: &str = "points";
-const AT_ONCE: usize = 64;
 /// What every shop starts with; no run spends it.
 const FUNDS: i64 = 1_000_000_000_000;
 /// What every member starts with, in each of so many lots.
@@ -119,22 +117,16 @@ impl Books {
         client: &LedgerServiceClient<Traced>,
         accounts: &[(Uuid, AccountKind)],
     ) -> Result<(), Problem> {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let mut opened = JoinSet::new();
-        for (id, kind) in accounts.iter().copied() {
-            let place = places.clone().acquire_owned().await;
+        all_at_once(accounts.iter().copied(), |(id, kind)| {
             let (books, client) = (self.clone(), client.clone());
-            opened.spawn(async move {
-                let _place = place;
+            async move {
                 let request = books.definition(id, kind);
                 let opened = call!(client, create_account, request).await;
-                opened.map_err(|status| failure("CreateAccount", &status))
-            });
-        }
-        while let Some(account) = opened.join_next().await {
-            account.map_err(|error| Problem::new(format!("a call broke down: {error}")))??;
-        }
-        Ok(())
+                let opened = opened.map_err(|status| failure("CreateAccount", &status));
+                opened.map(drop)
+            }
+        })
+        .await
     }
 
     fn definition(&self, id: Uuid, kind: AccountKind) -> pb::CreateAccountRequest {

@@ -1,9 +1,15 @@
 //! Drives calls, always the same number in flight, and sums up what came of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use runtime::Problem;
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+/// How many calls there are at once where nothing is measured.
+const AT_ONCE: usize = 64;
 
 /// How long a figure is measured.
 #[derive(Debug, Clone, Copy)]
@@ -19,18 +25,28 @@ pub struct Timing {
 pub struct Done {
     at: Instant,
     took: Duration,
-    transfers: u64,
+    made: u64,
 }
 
 /// What a figure is made of; runs of the same figure add up.
 #[derive(Debug, Clone, Default)]
 pub struct Sample {
-    /// Of the transfers in `window`.
+    /// Of what was made, transfers or redemptions, in `window`.
     counted: u64,
     window: Duration,
     took: Vec<Duration>,
     /// All that were made, counted or not.
-    pub transfers: u64,
+    pub made: u64,
+}
+
+impl Timing {
+    /// So long, and a quarter of that goes before.
+    pub fn of(measured: Duration) -> Self {
+        Self {
+            warm_up: measured / 4,
+            measured,
+        }
+    }
 }
 
 impl Sample {
@@ -47,10 +63,10 @@ impl Sample {
         let to = last_before(end).map_or(start, |done| done.at);
         let counted = || done.iter().filter(|done| done.at > from && done.at <= to);
         Self {
-            counted: counted().map(|done| done.transfers).sum(),
+            counted: counted().map(|done| done.made).sum(),
             window: to - from,
             took: counted().map(|done| done.took).collect(),
-            transfers: done.iter().map(|done| done.transfers).sum(),
+            made: done.iter().map(|done| done.made).sum(),
         }
     }
 
@@ -59,16 +75,16 @@ impl Sample {
         self.counted += other.counted;
         self.window += other.window;
         self.took.extend(other.took);
-        self.transfers += other.transfers;
+        self.made += other.made;
     }
 
-    /// Transfers a second.
+    /// How much a second.
     pub fn rate(&self) -> f64 {
         let seconds = self.window.as_secs_f64();
         if seconds == 0.0 {
             return 0.0;
         }
-        // A count of transfers is far below 2^53.
+        // Such a count is far below 2^53.
         #[expect(clippy::cast_precision_loss)]
         let counted = self.counted as f64;
         counted / seconds
@@ -88,7 +104,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// Keeps `in_flight` calls going. `call` is told which of them it is, and answers with how many transfers it made.
+/// Keeps `in_flight` calls going. `call` is told which of them it is, and answers with how much it made.
 pub async fn drive<F, Fut>(in_flight: usize, timing: Timing, call: F) -> Result<Sample, Problem>
 where
     F: Fn(usize) -> Fut + Clone + Send + 'static,
@@ -106,14 +122,10 @@ where
                 if begun >= end {
                     return Ok::<_, Problem>(done);
                 }
-                let transfers = call(caller).await?;
+                let made = call(caller).await?;
                 let at = Instant::now();
                 let took = at - begun;
-                done.push(Done {
-                    at,
-                    took,
-                    transfers,
-                });
+                done.push(Done { at, took, made });
             }
         });
     }
@@ -123,6 +135,31 @@ where
         all.extend(done?);
     }
     Ok(Sample::of(all, start, timing))
+}
+
+/// Makes one call for each of them, a fixed number at once.
+pub async fn all_at_once<T, F, Fut>(
+    items: impl IntoIterator<Item = T>,
+    call: F,
+) -> Result<(), Problem>
+where
+    F: Fn(T) -> Fut,
+    Fut: Future<Output = Result<(), Problem>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut calls = JoinSet::new();
+    for item in items {
+        let place = places.clone().acquire_owned().await;
+        let call = call(item);
+        calls.spawn(async move {
+            let _place = place;
+            call.await
+        });
+    }
+    while let Some(called) = calls.join_next().await {
+        called.map_err(|error| Problem::new(format!("a call broke down: {error}")))??;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -149,7 +186,7 @@ mod tests {
         let done = |at: u64| Done {
             at: start + Duration::from_millis(at),
             took: Duration::from_millis(10),
-            transfers: 100,
+            made: 100,
         };
         let timing = Timing {
             warm_up: Duration::from_millis(100),
@@ -160,7 +197,7 @@ mod tests {
             start,
             timing,
         );
-        assert_eq!((sample.counted, sample.transfers), (500, 700));
+        assert_eq!((sample.counted, sample.made), (500, 700));
         assert_eq!(sample.window, Duration::from_millis(1000));
         assert!((sample.rate() - 500.0).abs() < 1e-9);
     }
@@ -171,7 +208,7 @@ mod tests {
             counted,
             window: Duration::from_secs(seconds),
             took: millis(&[counted]),
-            transfers: counted,
+            made: counted,
         };
         let mut sample = Sample::default();
         assert!(sample.rate().abs() < 1e-9);
@@ -205,6 +242,6 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(seen.load(Ordering::SeqCst), 5);
-        assert!(sample.transfers >= 5);
+        assert!(sample.made >= 5);
     }
 }

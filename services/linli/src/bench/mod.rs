@@ -55,6 +55,7 @@ mod figure;
 mod load;
 mod meter;
 mod report;
+mod till;
 mod wire;
 mod workload;
 
@@ -74,7 +75,7 @@ use self::{
     wire::Wire,
     workload::{Ring, Workload},
 };
-pub use self::{figure::Figure, load::Timing};
+pub use self::{figure::Figure, load::Timing, till::till};
 use crate::{
     cli::BenchLedgerArgs,
     progress::Progress,
@@ -124,22 +125,11 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
     progress.stage("starting");
     let clock = Clock::system();
     let ids = Ids::new(clock.clone());
-    let postgres = Postgres::temporary_with(Durability::Durable)?;
-    let url = postgres.url(DATABASE);
-    runtime::create_database(&url).await?;
-    runtime::migrate(&url).await?;
-    let system = System::start(SystemConfig {
-        database_url: url.clone(),
-        clock: clock.clone(),
-        ids: ids.clone(),
-        listen: Ports::ANY,
-        signer: Some(crate::key::temporary()),
-        origins: Vec::new(),
-    })
-    .await?;
+    let served = Served::start(&clock, &ids).await?;
+    let Served { system, url, .. } = &served;
     let channel = runtime::channel(&system.ledger.url())?;
     let ledger = system.ledger.address();
-    let mut meter = PgConnection::connect(&url).await.map_err(database)?;
+    let mut meter = PgConnection::connect(url).await.map_err(database)?;
     let (version, settings) = meter::settings(&mut meter).await?;
     let books = Arc::new(Books::new(&ids));
     progress.stage("opening accounts");
@@ -149,7 +139,7 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
     let rings =
         Workload::ALL.map(|workload| (workload, Ring::new(workload, &books, &ids, clock.now())));
     let mut bench = Bench {
-        baseline: Baseline::set_up(&url, &ids).await?,
+        baseline: Baseline::set_up(url, &ids).await?,
         timing: args.timing(),
         books,
         channel,
@@ -168,9 +158,44 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
     bench.run(args).await?;
     bench.progress.finish();
     let report = bench.end().await?;
-    system.stop().await?;
-    postgres.stop();
+    served.stop().await?;
     Ok(report)
+}
+
+/// All services on a temporary Postgres as it comes, with fsync.
+struct Served {
+    postgres: Postgres,
+    url: String,
+    system: System,
+}
+
+impl Served {
+    async fn start(clock: &Clock, ids: &Ids) -> Result<Self, Problem> {
+        let postgres = Postgres::temporary_with(Durability::Durable)?;
+        let url = postgres.url(DATABASE);
+        runtime::create_database(&url).await?;
+        runtime::migrate(&url).await?;
+        let system = System::start(SystemConfig {
+            database_url: url.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            listen: Ports::ANY,
+            signer: Some(crate::key::temporary()),
+            origins: Vec::new(),
+        })
+        .await?;
+        Ok(Self {
+            postgres,
+            url,
+            system,
+        })
+    }
+
+    async fn stop(self) -> Result<(), Problem> {
+        self.system.stop().await?;
+        self.postgres.stop();
+        Ok(())
+    }
 }
 
 struct Bench {
@@ -262,7 +287,7 @@ impl Bench {
             async move { wire.post(&request).await }
         })
         .await?;
-        self.posted += sample.transfers;
+        self.posted += sample.made;
         Ok(sample)
     }
 
@@ -281,7 +306,7 @@ impl Bench {
             stored += self
                 .drive(Figure::bulk(Workload::Uniform), step)
                 .await?
-                .transfers;
+                .made;
         }
         self.report.preloaded = Some(Preloaded {
             transfers: stored,

@@ -290,7 +290,7 @@ impl Measured {
     fn each(&self, cost: impl Fn(&Reading) -> i64) -> f64 {
         // Bytes and transfers of one run are far below 2^53.
         #[expect(clippy::cast_precision_loss)]
-        let (cost, transfers) = (cost(&self.cost) as f64, self.sample.transfers as f64);
+        let (cost, transfers) = (cost(&self.cost) as f64, self.sample.made as f64);
         if transfers == 0.0 {
             0.0
         } else {
