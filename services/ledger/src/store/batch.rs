@@ -1,5 +1,7 @@
 //! Reading what a batch touches: a fixed number of statements, however many requests.
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -92,6 +94,7 @@ pub async fn load(
             },
         );
     }
+    let reversed: HashSet<i64> = needs.sequences.iter().copied().collect();
     let mut sequences = journal.sequences;
     sequences.extend(&needs.sequences);
     let entries = entries_find(conn, community, &sequences).await?;
@@ -103,7 +106,7 @@ pub async fn load(
             };
             book.known.insert(*id, known);
         }
-        if needs.sequences.contains(&entry.sequence) {
+        if reversed.contains(&entry.sequence) {
             needs.accounts.extend([entry.debit.0, entry.credit.0]);
             let original = Original {
                 entry: entry.clone(),

@@ -432,3 +432,26 @@ fn day(year: i32) -> Date {
         day: 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_has_what_is_required_of_it() {
+        let (spread, hot) = (Measured::default(), Measured::default());
+        let object: Value = serde_json::from_str(&json(&spread, &hot)).unwrap();
+        for key in ["spread_tps", "spread_p99_ms", "hot_tps", "hot_p99_ms"] {
+            assert_eq!(object[key], 0.0, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_till_holds_one_redemption_at_a_time() {
+        let till = Till::new(1);
+        assert_eq!(till.take(), None);
+        till.put("redemptions/1".to_owned());
+        assert_eq!(till.take().as_deref(), Some("redemptions/1"));
+        assert_eq!(till.take(), None);
+    }
+}
