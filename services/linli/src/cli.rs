@@ -54,6 +54,8 @@ enum Command {
 pub enum Contract {
     /// An OpenAPI 3.1 document, for clients over HTTP
     Openapi,
+    /// Pages to read, in Markdown
+    Reference,
     /// A google.protobuf.FileDescriptorSet, for gRPC tools and code generators
     Descriptor,
 }

@@ -1,6 +1,8 @@
 //! `contract`: the contracts of all services in forms that other tools read.
 
+mod comments;
 mod openapi;
+mod reference;
 
 use std::collections::BTreeSet;
 
@@ -13,6 +15,7 @@ use crate::{cli::Contract, role::Role, terminal};
 pub fn print(form: Contract) -> Result<(), Problem> {
     match form {
         Contract::Openapi => terminal::print(openapi()?),
+        Contract::Reference => terminal::write(reference::text()?.as_bytes()),
         Contract::Descriptor => terminal::write(&descriptor_set()?),
     }
 }
@@ -61,6 +64,31 @@ mod tests {
             kept.trim_end() == openapi().unwrap(),
             "a contract has changed: run `cargo run --release -- contract openapi > docs/openapi.json`"
         );
+    }
+
+    #[test]
+    fn the_reference_in_the_repository_is_that_of_the_contracts() {
+        let text = reference::text().unwrap();
+        let kept = include_str!("../../../../docs/reference.md");
+        assert!(
+            kept == text,
+            "a contract has changed: run `cargo run --release -- contract reference > docs/reference.md`"
+        );
+        // Every link leads to a heading.
+        let headings: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("### linli."))
+            .map(|name| format!("linli{}", name.replace('.', "").to_lowercase()))
+            .collect();
+        let links = text
+            .split("](#")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'));
+        let missing: Vec<&str> = links
+            .map(|(link, _)| link)
+            .filter(|link| !headings.contains(*link))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The contracts as one OpenAPI 3.1 document: what `docs/json.md` says of all methods, told of each.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use prost_reflect::{
-    EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, MethodDescriptor,
-    OneofDescriptor, ServiceDescriptor,
+    EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, OneofDescriptor,
+    ServiceDescriptor,
 };
 use runtime::Problem;
 use serde_json::{Map, Value, json};
 
-use super::pool;
+use super::{comments::Comments, pool};
 use crate::role::Role;
 
 const STATUS: &str = "google.rpc.Status";
@@ -269,34 +269,4 @@ fn choice(field: &FieldDescriptor) -> Option<(OneofDescriptor, String)> {
         .map(|field| format!("`{}`", field.json_name()));
     let names: Vec<String> = names.collect();
     Some((choice, names.join(", ")))
-}
-
-/// The comments of the contracts, by file and by where in it.
-#[derive(Default)]
-struct Comments(HashMap<String, HashMap<Vec<i32>, String>>);
-
-impl Comments {
-    /// What the contract says about something; nothing when it does not.
-    fn of(&mut self, file: &FileDescriptor, path: &[i32]) -> String {
-        let all = self
-            .0
-            .entry(file.name().to_owned())
-            .or_insert_with(|| comments(file));
-        all.get(path).cloned().unwrap_or_default()
-    }
-}
-
-fn comments(file: &FileDescriptor) -> HashMap<Vec<i32>, String> {
-    let source = file.file_descriptor_proto().source_code_info.iter();
-    let locations = source.flat_map(|source| &source.location);
-    let comment = |text: &str| {
-        let lines: Vec<&str> = text
-            .lines()
-            .map(|line| line.strip_prefix(' ').unwrap_or(line))
-            .collect();
-        lines.join("\n").trim().to_owned()
-    };
-    locations
-        .filter_map(|it| Some((it.path.clone(), comment(it.leading_comments.as_deref()?))))
-        .collect()
 }

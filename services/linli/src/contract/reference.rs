@@ -1,0 +1,165 @@
+//! The contracts as pages to read: every method, message and enum with what the contract says of it.
+
+use std::fmt::Write;
+
+use prost_reflect::{
+    Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+};
+use runtime::Problem;
+
+use super::{comments::Comments, pool};
+use crate::role::Role;
+
+/// Where the comment at the head of a file is: at its `syntax`.
+const SYNTAX: &[i32] = &[12];
+
+/// The whole text, in Markdown.
+pub(super) fn text() -> Result<String, Problem> {
+    let mut pages = Pages::default();
+    pages.line("# Reference");
+    pages.line("");
+    pages.line("Generated from the contracts in `proto/`, whose comments it shows. How they look over HTTP is in [json.md](json.md).");
+    for role in Role::ALL {
+        pages.add(role)?;
+    }
+    Ok(pages.text)
+}
+
+#[derive(Default)]
+struct Pages {
+    text: String,
+    comments: Comments,
+}
+
+impl Pages {
+    fn add(&mut self, role: Role) -> Result<(), Problem> {
+        let pool = pool(role)?;
+        // What is imported belongs to others.
+        let ours = pool
+            .files()
+            .filter(|file| file.package_name().starts_with("linli."));
+        for file in ours {
+            let told = self.comments.of(&file, SYNTAX);
+            self.paragraph(&format!("## {}", file.name()), &told);
+            for service in file.services() {
+                let told = self.comments.of(&file, service.path());
+                self.paragraph(&format!("### {}", service.full_name()), &told);
+                for method in service.methods() {
+                    self.method(&method);
+                }
+            }
+            for message in file.messages() {
+                self.message(&message);
+            }
+            for known in file.enums() {
+                self.choice(&known);
+            }
+        }
+        Ok(())
+    }
+
+    fn method(&mut self, method: &MethodDescriptor) {
+        let file = method.parent_service().parent_file();
+        let told = self.comments.of(&file, method.path());
+        let stream = |is_stream| if is_stream { "stream of " } else { "" };
+        let (input, output) = (method.input(), method.output());
+        let call = format!(
+            "{}{} → {}{}",
+            stream(method.is_client_streaming()),
+            link(input.full_name()),
+            stream(method.is_server_streaming()),
+            link(output.full_name()),
+        );
+        self.paragraph(&format!("#### {}", method.name()), &call);
+        self.line("");
+        self.line(&told);
+    }
+
+    fn message(&mut self, message: &MessageDescriptor) {
+        let file = message.parent_file();
+        let told = self.comments.of(&file, message.path());
+        self.paragraph(&format!("### {}", message.full_name()), &told);
+        if message.fields().len() == 0 {
+            return;
+        }
+        self.line("");
+        self.line("| field | type | |");
+        self.line("| --- | --- | --- |");
+        for field in message.fields() {
+            let told = self.comments.of(&file, field.path());
+            let row = format!(
+                "| `{}` | {} | {} |",
+                field.name(),
+                kind(&field),
+                cell(&told)
+            );
+            self.line(&row);
+        }
+    }
+
+    fn choice(&mut self, known: &EnumDescriptor) {
+        let file = known.parent_file();
+        let told = self.comments.of(&file, known.path());
+        self.paragraph(&format!("### {}", known.full_name()), &told);
+        self.line("");
+        self.line("| value | number | |");
+        self.line("| --- | --- | --- |");
+        for value in known.values() {
+            let told = self.comments.of(&file, value.path());
+            let row = format!(
+                "| `{}` | {} | {} |",
+                value.name(),
+                value.number(),
+                cell(&told)
+            );
+            self.line(&row);
+        }
+    }
+
+    fn paragraph(&mut self, heading: &str, text: &str) {
+        for line in ["", heading, "", text] {
+            self.line(line);
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        // Writing to a string can't fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+}
+
+fn kind(field: &FieldDescriptor) -> String {
+    if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
+        let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
+        return format!("map of {} to {}", name(&key.kind()), name(&value.kind()));
+    }
+    let name = name(&field.kind());
+    match field.containing_oneof() {
+        _ if field.cardinality() == Cardinality::Repeated => format!("list of {name}"),
+        Some(choice) if choice.fields().len() > 1 => format!("{name}, one of `{}`", choice.name()),
+        Some(_) => format!("optional {name}"),
+        None => name,
+    }
+}
+
+fn name(kind: &Kind) -> String {
+    match kind {
+        Kind::Message(message) => link(message.full_name()),
+        Kind::Enum(known) => link(known.full_name()),
+        simple => format!("{simple:?}"),
+    }
+}
+
+/// To its heading, when it has one.
+fn link(name: &str) -> String {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    if name.starts_with("linli.") {
+        format!("[{short}](#{})", name.replace('.', "").to_lowercase())
+    } else {
+        name.to_owned()
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
+}
