@@ -91,7 +91,11 @@ async fn interrupted(service: fn(&mut World) -> &mut Service, after: usize) {
     for answer in calls.join_all().await {
         match answer {
             Ok(redemption) => answered.push(redemption),
-            Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+            // Unknown is what a client calls an answer that broke off.
+            Err(status) => assert!(
+                matches!(status.code(), Code::Unavailable | Code::Unknown),
+                "{status:?}"
+            ),
         }
     }
 
