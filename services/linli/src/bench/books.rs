@@ -9,7 +9,11 @@ use runtime::{Ids, Problem, Traced, timestamp};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::{load::all_at_once, wire::Wire, workload::Ring};
+use super::{
+    load::all_at_once,
+    wire::Wire,
+    workload::{EXPIRY_DAYS, Ring},
+};
 use crate::{call, rpc::failure};
 
 /// How many accounts there are of each sort.
@@ -17,9 +21,8 @@ pub const ACCOUNTS: usize = 10_000;
 const ASSET: &str = "points";
 /// What every shop starts with; no run spends it.
 const FUNDS: i64 = 1_000_000_000_000;
-/// What every member starts with, in each of so many lots.
+/// What every member starts with, in each lot that a grant goes to: in a community that runs they are there, as the accounts are.
 const POINTS: i64 = 100_000;
-const LOTS: i64 = 3;
 /// How far below zero the account that pays everyone may go; no run gets there.
 const BUDGET: i64 = 1_000_000_000_000_000_000;
 
@@ -160,7 +163,8 @@ impl Books {
             expire_time: Some(timestamp(now + TimeDelta::days(30 * (lot + 1)))),
             ..self.transfer(self.issuing, *id, POINTS)
         };
-        let lots = (0..LOTS).flat_map(|lot| self.members.iter().map(move |id| points(id, lot)));
+        let lots =
+            (0..EXPIRY_DAYS).flat_map(|lot| self.members.iter().map(move |id| points(id, lot)));
         let transfers: Vec<pb::Transfer> = self.shops.iter().map(funds).chain(lots).collect();
         let mut posted = 0;
         for part in transfers.chunks(5_000) {

@@ -20,7 +20,7 @@ use super::books::Books;
 /// How many different transfers a workload has; a multiple of 8,190.
 pub const RING: usize = 8 * 8_190;
 /// How many different days the points of a grant may expire on.
-const EXPIRY_DAYS: i64 = 12;
+pub const EXPIRY_DAYS: i64 = 12;
 /// The most that one transfer moves.
 const MAX_AMOUNT: i64 = 100;
 
