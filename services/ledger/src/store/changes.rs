@@ -5,7 +5,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{column, copy::CopyRows, request::refusals_insert};
-use crate::domain::{Account, AccountId, Allocation, Book, CommunityId, Entry, Fingerprint, Hold};
+use crate::domain::{
+    Account, AccountId, Allocation, Book, CommunityId, Entry, Fingerprint, Hold, Lot,
+};
 
 /// From how many rows on they are copied.
 const COPY_FROM: usize = 256;
@@ -115,13 +117,14 @@ async fn lots_merge(
     community: CommunityId,
     book: &Book,
 ) -> sqlx::Result<()> {
-    let keys = book.changes.lots();
-    let lot = |(account, expires_at): &(AccountId, DateTime<Utc>)| {
-        book.accounts
-            .get(account)
-            .map(|account| account.lots.get(*expires_at))
-            .unwrap_or_default()
-    };
+    let changed = book.changes.lots().into_iter();
+    let lots: Vec<(AccountId, DateTime<Utc>, Lot)> = changed
+        .map(|(id, expires_at)| {
+            let account = book.accounts.get(&id);
+            let lot = account.map(|account| account.lots.get(expires_at));
+            (id, expires_at, lot.unwrap_or_default())
+        })
+        .collect();
     sqlx::query!(
         r#"
         -- ledger.lots_merge
@@ -132,10 +135,10 @@ async fn lots_merge(
             values ($1, account_id, ($3::timestamptz[])[place], ($4::bigint[])[place], ($5::bigint[])[place])
         "#,
         community.0,
-        &column(&keys, |(account, _)| account.0),
-        &column(&keys, |(_, expires_at)| *expires_at),
-        &column(&keys, |key| lot(key).remaining),
-        &column(&keys, |key| lot(key).held),
+        &column(&lots, |(account, ..)| account.0),
+        &column(&lots, |(_, expires_at, _)| *expires_at),
+        &column(&lots, |(.., lot)| lot.remaining),
+        &column(&lots, |(.., lot)| lot.held),
     )
     .execute(conn)
     .await?;

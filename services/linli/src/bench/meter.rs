@@ -42,11 +42,6 @@ impl Statements {
             .try_init();
         statements
     }
-
-    /// How many there were.
-    pub fn so_far(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl<S: Subscriber> Layer<S> for Statements {
@@ -87,7 +82,7 @@ impl Reading {
         Ok(Self {
             wal_bytes: sizes.0,
             table_bytes: sizes.1,
-            statements: i64::try_from(statements.so_far()).unwrap_or(i64::MAX),
+            statements: i64::try_from(statements.0.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
         })
     }
 

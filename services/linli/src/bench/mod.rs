@@ -232,8 +232,7 @@ impl Bench {
                 for figure in part {
                     let measured = self.measure(*figure).await?;
                     let all = self.report.figures.entry(*figure).or_default();
-                    all.sample.add(measured.sample);
-                    all.cost = all.cost.plus(measured.cost);
+                    all.add(measured);
                 }
             }
         }

@@ -72,8 +72,7 @@ impl Report {
     pub fn json(&self) -> String {
         let mut object = Map::new();
         let mut put = |key: String, value: f64| {
-            // Three places are more than a run repeats.
-            object.insert(key, json!((value * 1000.0).round() / 1000.0));
+            object.insert(key, rounded(value));
         };
         put("baseline_uniform_tps".into(), self.baseline.uniform.rate());
         put("baseline_hot_tps".into(), self.baseline.hot.rate());
@@ -286,8 +285,14 @@ impl Report {
 }
 
 impl Measured {
-    /// A cost for each transfer.
-    fn each(&self, cost: impl Fn(&Reading) -> i64) -> f64 {
+    /// Adds another run of the same figure.
+    pub fn add(&mut self, other: Self) {
+        self.sample.add(other.sample);
+        self.cost = self.cost.plus(other.cost);
+    }
+
+    /// A cost for each that was made.
+    pub fn each(&self, cost: impl Fn(&Reading) -> i64) -> f64 {
         // Bytes and transfers of one run are far below 2^53.
         #[expect(clippy::cast_precision_loss)]
         let (cost, transfers) = (cost(&self.cost) as f64, self.sample.made as f64);
@@ -299,7 +304,13 @@ impl Measured {
     }
 }
 
-fn speed(sample: &Sample) -> [String; 3] {
+/// To three places, more than a run repeats.
+pub fn rounded(value: f64) -> Value {
+    json!((value * 1000.0).round() / 1000.0)
+}
+
+/// How much a second, and how long half of the calls and all but the slowest took.
+pub fn speed(sample: &Sample) -> [String; 3] {
     [
         format!("{:.0}", sample.rate()),
         format!("{:.2}", sample.percentile_ms(50)),

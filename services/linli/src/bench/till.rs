@@ -23,13 +23,15 @@ use proto::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use runtime::{Clock, Ids, Problem, timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use sqlx::{Connection, PgConnection};
 use tonic::Status;
 
 use super::{
     Served,
     load::{Sample, Timing, all_at_once, drive},
-    meter::Statements,
+    meter::{Reading, Statements, database},
+    report::{Measured, rounded, speed},
 };
 use crate::{
     call, cli::BenchTillArgs, progress::Progress, rpc::failure, system::Clients, terminal,
@@ -53,6 +55,7 @@ pub async fn till(args: BenchTillArgs) -> Result<(), Problem> {
     progress.stage("starting");
     let (clock, ids) = (Clock::system(), Ids::new(Clock::system()));
     let served = Served::start(&clock, &ids).await?;
+    let mut meter = PgConnection::connect(&served.url).await.map_err(database)?;
     let counters = Arc::new(Counters::new(served.system.clients()?, ids));
     progress.stage("opening shops");
     counters.open(&clock).await?;
@@ -64,9 +67,10 @@ pub async fn till(args: BenchTillArgs) -> Result<(), Problem> {
             ("hot", &counters.offers[..1], &mut hot),
         ] {
             progress.stage(name);
-            let before = statements.so_far();
-            measured.sample.add(counters.measure(offers, timing).await?);
-            measured.statements += statements.so_far() - before;
+            let before = Reading::take(&mut meter, &statements).await?;
+            let sample = counters.measure(offers, timing).await?;
+            let cost = Reading::take(&mut meter, &statements).await?.since(before);
+            measured.add(Measured { sample, cost });
         }
     }
     progress.finish();
@@ -78,24 +82,6 @@ pub async fn till(args: BenchTillArgs) -> Result<(), Problem> {
     })
 }
 
-/// What was measured of one figure.
-#[derive(Default)]
-struct Measured {
-    sample: Sample,
-    /// Of all services.
-    statements: u64,
-}
-
-impl Measured {
-    /// Statements for each redemption.
-    fn statements(&self) -> f64 {
-        // Statements and redemptions of one run are far below 2^53.
-        #[expect(clippy::cast_precision_loss)]
-        let (statements, made) = (self.statements as f64, self.sample.made.max(1) as f64);
-        statements / made
-    }
-}
-
 fn json(spread: &Measured, hot: &Measured) -> String {
     let mut object = Map::new();
     for (name, measured) in [("spread", spread), ("hot", hot)] {
@@ -104,11 +90,9 @@ fn json(spread: &Measured, hot: &Measured) -> String {
             ("tps", sample.rate()),
             ("p50_ms", sample.percentile_ms(50)),
             ("p99_ms", sample.percentile_ms(99)),
-            ("statements", measured.statements()),
+            ("statements", measured.each(|cost| cost.statements)),
         ] {
-            // Three places are more than a run repeats.
-            let value = json!((value * 1000.0).round() / 1000.0);
-            object.insert(format!("{name}_{what}"), value);
+            object.insert(format!("{name}_{what}"), rounded(value));
         }
     }
     Value::Object(object).to_string()
@@ -120,17 +104,12 @@ fn text(spread: &Measured, hot: &Measured) -> String {
         "", "redemptions/s", "p50 ms", "p99 ms", "statements/redemption"
     );
     for (name, measured) in [("spread", spread), ("hot", hot)] {
-        let sample = &measured.sample;
-        let (rate, p50, p99) = (
-            sample.rate(),
-            sample.percentile_ms(50),
-            sample.percentile_ms(99),
-        );
-        let statements = measured.statements();
+        let [rate, p50, p99] = speed(&measured.sample);
+        let statements = measured.each(|cost| cost.statements);
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
-            "{name:<8}{rate:>14.0}{p50:>10.2}{p99:>10.2}{statements:>24.1}"
+            "{name:<8}{rate:>14}{p50:>10}{p99:>10}{statements:>24.1}"
         );
     }
     let ratio = hot.sample.rate() / spread.sample.rate();

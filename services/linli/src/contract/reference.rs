@@ -79,21 +79,18 @@ impl Pages {
         let file = message.parent_file();
         let told = self.comments.of(&file, message.path());
         self.paragraph(&format!("### {}", message.full_name()), &told);
-        if message.fields().len() == 0 {
-            return;
-        }
-        self.line("");
-        self.line("| field | type | |");
-        self.line("| --- | --- | --- |");
-        for field in message.fields() {
+        let rows = message.fields().map(|field| {
             let told = self.comments.of(&file, field.path());
-            let row = format!(
+            format!(
                 "| `{}` | {} | {} |",
                 field.name(),
                 kind(&field),
                 cell(&told)
-            );
-            self.line(&row);
+            )
+        });
+        let rows: Vec<String> = rows.collect();
+        if !rows.is_empty() {
+            self.table("| field | type | |", &rows);
         }
     }
 
@@ -101,18 +98,25 @@ impl Pages {
         let file = known.parent_file();
         let told = self.comments.of(&file, known.path());
         self.paragraph(&format!("### {}", known.full_name()), &told);
-        self.line("");
-        self.line("| value | number | |");
-        self.line("| --- | --- | --- |");
-        for value in known.values() {
+        let rows = known.values().map(|value| {
             let told = self.comments.of(&file, value.path());
-            let row = format!(
+            format!(
                 "| `{}` | {} | {} |",
                 value.name(),
                 value.number(),
                 cell(&told)
-            );
-            self.line(&row);
+            )
+        });
+        let rows: Vec<String> = rows.collect();
+        self.table("| value | number | |", &rows);
+    }
+
+    fn table(&mut self, head: &str, rows: &[String]) {
+        for line in ["", head, "| --- | --- | --- |"] {
+            self.line(line);
+        }
+        for row in rows {
+            self.line(row);
         }
     }
 

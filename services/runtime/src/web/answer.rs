@@ -14,21 +14,15 @@ use prost_reflect::{
 };
 use tonic::{Code, Status, body::Body};
 
-use super::{
-    JSON, JSON_LINES,
-    failure::{self, Failure},
-};
+use super::{JSON, JSON_LINES, PREFIX, failure};
 use crate::status;
-
-/// What gRPC writes before each message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
 
 /// Turns an answer around: a message is an object, a stream of them a line each.
 pub(super) async fn from_grpc(
     method: &MethodDescriptor,
     response: Response<Body>,
     pool: &DescriptorPool,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response<Body>, Status> {
     let (mut head, body) = response.into_parts();
     failed(&head.headers)?;
     let (content_type, body) = if method.is_server_streaming() {
@@ -133,21 +127,21 @@ impl http_body::Body for Lines {
     type Error = Status;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let lines = self.get_mut();
         loop {
-            let output = self.output.clone();
-            let line = match next_message(&mut self.rest, &output) {
+            let line = match next_message(&mut lines.rest, &lines.output) {
                 Ok(Some(message)) => Some(line("result", &message)),
-                Ok(None) if self.is_over && self.rest.is_empty() => return Poll::Ready(None),
+                Ok(None) if lines.is_over && lines.rest.is_empty() => return Poll::Ready(None),
                 // It ends within a message.
-                Ok(None) if self.is_over => Some(self.fail(&status::internal())),
+                Ok(None) if lines.is_over => Some(lines.fail(&status::internal())),
                 Ok(None) => {
-                    let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-                    self.add(frame)
+                    let frame = ready!(Pin::new(&mut lines.body).poll_frame(context));
+                    lines.add(frame)
                 }
-                Err(status) => Some(self.fail(&status)),
+                Err(status) => Some(lines.fail(&status)),
             };
             if let Some(line) = line {
                 return Poll::Ready(Some(Ok(Frame::data(line.into()))));

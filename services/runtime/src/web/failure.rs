@@ -7,51 +7,32 @@ use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
 use super::JSON;
-use crate::{reason_of, status};
+use crate::{reason_of, status::MESSAGE_TOO_LARGE};
 
-/// Why a call over HTTP has no answer.
-#[derive(Debug)]
-pub(super) struct Failure {
-    http: StatusCode,
-    status: Status,
-}
+/// The reason where there is no such method.
+pub(super) const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
+/// The reason of any other verb of HTTP.
+pub(super) const NOT_POST: &str = "NOT_POST";
+/// The reason of a body that no method reads.
+pub(super) const UNKNOWN_CONTENT_TYPE: &str = "UNKNOWN_CONTENT_TYPE";
 
-impl Failure {
-    /// One that HTTP has a better code for.
-    pub(super) fn new(http: StatusCode, code: Code, reason: &'static str, why: &str) -> Self {
-        Self {
-            http,
-            status: status::unusable(code, reason, why),
-        }
+/// A status as an answer of HTTP.
+pub(super) fn response(status: &Status, pool: &DescriptorPool) -> Response<Body> {
+    let mut response = Response::new(Body::new(json(status, pool).to_string()));
+    let code = http_code(status);
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if code == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
     }
-
-    pub(super) fn into_response(self, pool: &DescriptorPool) -> Response<Body> {
-        let body = json(&self.status, pool).to_string();
-        let mut response = Response::new(Body::new(body));
-        *response.status_mut() = self.http;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, JSON);
-        if self.http == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        let retry = self.status.get_details_retry_info();
-        if let Some(delay) = retry.and_then(|info| info.retry_delay) {
-            // Whole seconds only, and never too early.
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
+    let retry = status.get_details_retry_info();
+    if let Some(delay) = retry.and_then(|info| info.retry_delay) {
+        // Whole seconds only, and never too early.
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
-}
-
-impl From<Status> for Failure {
-    fn from(status: Status) -> Self {
-        let http = match reason_of(&status).as_deref() {
-            Some(status::MESSAGE_TOO_LARGE) => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => http_code(status.code()),
-        };
-        Self { http, status }
-    }
+    response
 }
 
 /// A status in the JSON of google.rpc.Status.
@@ -69,8 +50,16 @@ pub(super) fn json(status: &Status, pool: &DescriptorPool) -> Value {
     })
 }
 
-fn http_code(code: Code) -> StatusCode {
-    match code {
+fn http_code(status: &Status) -> StatusCode {
+    // HTTP has better codes for what is no call, and for what is too much.
+    match reason_of(status).as_deref() {
+        Some(UNKNOWN_METHOD) => return StatusCode::NOT_FOUND,
+        Some(NOT_POST) => return StatusCode::METHOD_NOT_ALLOWED,
+        Some(UNKNOWN_CONTENT_TYPE) => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Some(MESSAGE_TOO_LARGE) => return StatusCode::PAYLOAD_TOO_LARGE,
+        _ => {}
+    }
+    match status.code() {
         Code::Ok => StatusCode::OK,
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => {
             StatusCode::BAD_REQUEST

@@ -14,15 +14,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
-use tonic::{Code, body::Body};
+use tonic::{Code, Status, body::Body};
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service};
 
-use self::failure::Failure;
+use self::failure::{NOT_POST, UNKNOWN_CONTENT_TYPE, UNKNOWN_METHOD};
 pub(crate) use self::origins::Origins;
-use crate::{Problem, call::Answer};
+use crate::{Problem, call::Answer, status::unusable};
 
 /// As tonic-web knows them.
 const GRPC_WEB: [&str; 4] = [
@@ -31,6 +31,8 @@ const GRPC_WEB: [&str; 4] = [
     "application/grpc-web-text",
     "application/grpc-web-text+proto",
 ];
+/// How many bytes gRPC writes before each message: whether it is compressed, and its length.
+const PREFIX: usize = 5;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
@@ -39,8 +41,6 @@ enum Way {
     Grpc,
     GrpcWeb,
     Json(MethodDescriptor),
-    /// None that a service has.
-    Wrong(Failure),
 }
 
 /// Takes in gRPC, gRPC-Web and JSON, and hands all of it on as gRPC.
@@ -101,17 +101,17 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         match self.way(&mut request) {
-            Way::Grpc => self.grpc.call(request),
-            Way::GrpcWeb => Box::pin(self.grpc_web.call(request)),
-            Way::Wrong(failure) => Box::pin(ready(Ok(failure.into_response(&self.pool)))),
-            Way::Json(method) => {
+            Ok(Way::Grpc) => self.grpc.call(request),
+            Ok(Way::GrpcWeb) => Box::pin(self.grpc_web.call(request)),
+            Err(status) => Box::pin(ready(Ok(failure::response(&status, &self.pool)))),
+            Ok(Way::Json(method)) => {
                 let pool = self.pool.clone();
                 // The one that was asked whether it is ready.
                 let next = self.grpc.clone();
                 let service = std::mem::replace(&mut self.grpc, next);
                 Box::pin(async move {
                     let answered = by_json(service, method, request, &pool).await;
-                    Ok(answered.unwrap_or_else(|failure| failure.into_response(&pool)))
+                    Ok(answered.unwrap_or_else(|status| failure::response(&status, &pool)))
                 })
             }
         }
@@ -119,76 +119,48 @@ where
 }
 
 impl<S> Web<S> {
-    fn way(&self, request: &mut Request<Body>) -> Way {
-        let wrong =
-            |http, code, reason, why: &str| Way::Wrong(Failure::new(http, code, reason, why));
+    /// The way a request takes, or why it is none that a service has.
+    fn way(&self, request: &mut Request<Body>) -> Result<Way, Status> {
         let headers = request.headers();
         // Only pages send it. A browser asks first whether they may, but not on behalf of one that took on this server's own name.
         if let Some(origin) = headers.get(header::ORIGIN)
             && !self.origins.allow(origin)
         {
             let why = format!("pages of {origin:?} may not call: name it by --allow-origin");
-            return wrong(
-                StatusCode::FORBIDDEN,
-                Code::PermissionDenied,
-                "ORIGIN_NOT_ALLOWED",
-                &why,
-            );
+            return Err(unusable(Code::PermissionDenied, "ORIGIN_NOT_ALLOWED", &why));
         }
         if request.version() == Version::HTTP_2 && is_grpc(headers) {
-            return Way::Grpc;
+            return Ok(Way::Grpc);
         }
         let content_type = content_type(headers);
         let path = request.uri().path();
         let Some(method) = find(&self.pool, path) else {
             let why = format!("there is no method {path}; it is like /package.Service/Method");
-            return wrong(
-                StatusCode::NOT_FOUND,
-                Code::Unimplemented,
-                "UNKNOWN_METHOD",
-                &why,
-            );
+            return Err(unusable(Code::Unimplemented, UNKNOWN_METHOD, &why));
         };
         if request.method() != Method::POST {
             let why = format!("methods are called by POST, not {}", request.method());
-            return wrong(
-                StatusCode::METHOD_NOT_ALLOWED,
-                Code::Unimplemented,
-                "NOT_POST",
-                &why,
-            );
+            return Err(unusable(Code::Unimplemented, NOT_POST, &why));
         }
+        let unreadable = |why: &str| unusable(Code::InvalidArgument, UNKNOWN_CONTENT_TYPE, why);
         if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
             && encoding != "identity"
         {
             let why = format!("content-encoding {encoding:?} is not taken; send it as it is");
-            return wrong(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                Code::InvalidArgument,
-                "UNKNOWN_CONTENT_TYPE",
-                &why,
-            );
+            return Err(unreadable(&why));
         }
         match &content_type[..] {
-            "application/json" => Way::Json(method),
-            "application/x-ndjson" if method.is_client_streaming() => Way::Json(method),
+            "application/json" => Ok(Way::Json(method)),
+            "application/x-ndjson" if method.is_client_streaming() => Ok(Way::Json(method)),
             known if GRPC_WEB.contains(&known) => {
                 if let Ok(value) = HeaderValue::from_str(known) {
                     request.headers_mut().insert(header::CONTENT_TYPE, value);
                 }
-                Way::GrpcWeb
+                Ok(Way::GrpcWeb)
             }
-            other => {
-                let why = format!(
-                    "content-type {other:?} is none of application/json, application/grpc-web and, over HTTP/2, application/grpc"
-                );
-                wrong(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    Code::InvalidArgument,
-                    "UNKNOWN_CONTENT_TYPE",
-                    &why,
-                )
-            }
+            other => Err(unreadable(&format!(
+                "content-type {other:?} is none of application/json, application/grpc-web and, over HTTP/2, application/grpc"
+            ))),
         }
     }
 }
@@ -220,7 +192,7 @@ async fn by_json<S>(
     method: MethodDescriptor,
     request: Request<Body>,
     pool: &DescriptorPool,
-) -> Result<Response<Body>, Failure>
+) -> Result<Response<Body>, Status>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_path_to_error::{Path, Segment, Track};
 use tonic::{Status, body::Body};
 
+use super::PREFIX;
 use crate::{Violation, status};
 
 /// The most JSON of one message.
@@ -137,10 +138,11 @@ impl Messages {
             .and_then(|message| text.end().map(|()| message))
             .map_err(|error| self.unreadable(json, &track.path(), &error))?;
         let length = message.encoded_len();
-        let mut framed = BytesMut::with_capacity(5 + length);
+        let mut framed = BytesMut::with_capacity(PREFIX + length);
         framed.put_u8(0);
         framed.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-        framed.extend_from_slice(&message.encode_to_vec());
+        let encoded = message.encode(&mut framed);
+        encoded.expect("a buffer that grows takes all");
         Ok(framed.freeze())
     }
 
