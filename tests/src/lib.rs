@@ -26,7 +26,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use linli::system::{Clients, Ports, System, SystemConfig};
 use proto::{account_id, activity::v1 as act, ledger::v1 as led};
-use runtime::{Clock, Ids, TestDatabase};
+use runtime::{Clock, Holder, Ids, Minter, Role, TestDatabase};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::JoinSet,
@@ -116,6 +116,7 @@ pub struct World {
     pub community: Uuid,
     /// The programme's id.
     pub programme: Uuid,
+    minter: Minter,
     ids: Ids,
     /// How many services were recorded; each gets a day of its own.
     services: AtomicI64,
@@ -147,10 +148,12 @@ impl World {
         let database = TestDatabase::new().await;
         let clock = Clock::manual(at("2026-03-02T02:00:00Z"));
         let ids = Ids::new(clock.clone());
-        let system = start(&database, &clock, &ids).await;
+        let minter = linli::key::temporary_issuer();
+        let system = start(&database, &clock, &ids, &minter).await;
         Self {
             clients: system.clients().unwrap(),
             system,
+            minter,
             clock,
             community: ids.next(),
             programme: ids.next(),
@@ -164,7 +167,7 @@ impl World {
 
     /// Starts every service once more, beside those that run.
     pub async fn replicas(&self) -> System {
-        start(&self.database, &self.clock, &self.ids).await
+        start(&self.database, &self.clock, &self.ids, &self.minter).await
     }
 
     /// Starts a programme of this world's community.
@@ -197,6 +200,23 @@ impl World {
             request_id: self.id(),
         };
         send!(self.clients.activity, activate_policy_revision, activation).unwrap()
+    }
+
+    /// The clients of a member of the staff.
+    pub fn staff(&self, subject: &str) -> Clients {
+        let holder = Holder::everywhere(subject, [Role::Staff]);
+        self.clients.of(holder)
+    }
+
+    /// A token for a day.
+    pub fn token(&self, holder: &Holder) -> String {
+        self.minter
+            .mint(holder, self.clock.now(), TimeDelta::days(1))
+    }
+
+    /// A client over HTTP that may do everything.
+    pub fn web(&self) -> web::Web {
+        web::Web::with_token(&self.token(&Holder::everywhere("web", Role::ALL)))
     }
 
     /// A new id, as a caller makes one for its request.
@@ -282,7 +302,7 @@ impl World {
     }
 }
 
-async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids) -> System {
+async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids, minter: &Minter) -> System {
     let config = SystemConfig {
         database_url: database.url().to_owned(),
         clock: clock.clone(),
@@ -290,6 +310,7 @@ async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids) -> System {
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
         origins: vec![web::ORIGIN.to_owned()],
+        minter: minter.clone(),
     };
     System::start(config).await.unwrap()
 }

@@ -24,6 +24,7 @@ pub struct Volunteer<'a> {
     world: &'a World,
     kind: act::MemberKind,
     birth_year: i32,
+    team: String,
 }
 
 impl<'a> Volunteer<'a> {
@@ -37,6 +38,12 @@ impl<'a> Volunteer<'a> {
         Self { birth_year, ..self }
     }
 
+    /// Belongs to a team.
+    pub fn of_team(self, team: &str) -> Self {
+        let team = team.to_owned();
+        Self { team, ..self }
+    }
+
     /// Registers them.
     pub async fn register(self) -> Member {
         let id = self.world.ids.next();
@@ -48,6 +55,7 @@ impl<'a> Volunteer<'a> {
                 number: number.clone(),
                 kind: self.kind.into(),
                 birth_year: self.birth_year,
+                team: self.team,
                 display_name: "王小明".to_owned(),
                 phone: "13800001234".to_owned(),
                 ..Default::default()
@@ -83,6 +91,7 @@ impl World {
             world: self,
             kind: act::MemberKind::Resident,
             birth_year: 1980,
+            team: String::new(),
         }
     }
 
@@ -125,18 +134,23 @@ impl World {
     pub fn verification(&self, record: &act::ServiceRecord) -> act::VerifyServiceRecordRequest {
         act::VerifyServiceRecordRequest {
             name: record.name.clone(),
-            verifier: "STAFF01".to_owned(),
             request_id: self.id(),
         }
     }
 
     /// Verifies a record.
     pub async fn verify(&self, record: &act::ServiceRecord) -> Result<act::ServiceRecord, Status> {
-        send!(
-            self.clients.activity,
-            verify_service_record,
-            self.verification(record)
-        )
+        self.verify_as("STAFF01", record).await
+    }
+
+    /// Lets someone in particular verify a record.
+    pub async fn verify_as(
+        &self,
+        subject: &str,
+        record: &act::ServiceRecord,
+    ) -> Result<act::ServiceRecord, Status> {
+        let desk = self.staff(subject).activity;
+        send!(desk, verify_service_record, self.verification(record))
     }
 
     /// Records and verifies a service; returns its grant, wherever that stands.
@@ -156,7 +170,6 @@ impl World {
     pub async fn revoke(&self, record: &str) -> Result<act::ServiceRecord, Status> {
         let message = act::RevokeServiceRecordRequest {
             name: record.to_owned(),
-            verifier: "STAFF02".to_owned(),
             reason: "was not there".to_owned(),
             request_id: self.id(),
         };

@@ -1,7 +1,7 @@
 //! Calls over HTTP/1.1, as a mini-program or a browser makes them.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -40,21 +40,40 @@ impl Reply {
 
 /// A client of HTTP/1.1.
 #[derive(Debug, Clone)]
-pub struct Web(Client<HttpConnector, Full<Bytes>>);
+pub struct Web {
+    client: Client<HttpConnector, Full<Bytes>>,
+    token: Option<HeaderValue>,
+}
 
 impl Default for Web {
+    /// Without a token.
     fn default() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            token: None,
+        }
     }
 }
 
 impl Web {
+    /// With a token in every request.
+    pub fn with_token(token: &str) -> Self {
+        Self {
+            token: Some(HeaderValue::try_from(format!("Bearer {token}")).unwrap()),
+            ..Self::default()
+        }
+    }
+
     /// Sends a request and waits for its answer's beginning; the rest is in its body.
     pub async fn begin(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> http::Response<impl BodyExt<Data = Bytes, Error: std::fmt::Debug> + Unpin + use<>> {
-        self.0.request(request).await.unwrap()
+        if let Some(token) = &self.token {
+            let headers = request.headers_mut();
+            headers.insert(header::AUTHORIZATION, token.clone());
+        }
+        self.client.request(request).await.unwrap()
     }
 
     /// Sends a request and waits for all of its answer.

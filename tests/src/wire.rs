@@ -2,7 +2,7 @@
 
 use prost::{Message, bytes::BufMut};
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
-use runtime::Traced;
+use runtime::{Bearer, Client, Holder, Role};
 use tonic::{
     Status,
     client::Grpc,
@@ -14,6 +14,13 @@ use crate::{PATIENCE, World};
 
 /// Every method of every contract that takes one message and gives one, in the contracts' order.
 pub fn methods() -> Vec<MethodDescriptor> {
+    let mut methods = all_methods();
+    methods.retain(|method| !method.is_client_streaming() && !method.is_server_streaming());
+    methods
+}
+
+/// Every method of every contract.
+pub fn all_methods() -> Vec<MethodDescriptor> {
     let contracts = [
         proto::ledger::v1::DESCRIPTOR,
         proto::activity::v1::DESCRIPTOR,
@@ -24,7 +31,6 @@ pub fn methods() -> Vec<MethodDescriptor> {
         .map(|contract| DescriptorPool::decode(contract).unwrap())
         .flat_map(|pool| pool.services().collect::<Vec<_>>())
         .flat_map(|service| service.methods().collect::<Vec<_>>())
-        .filter(|method| !method.is_client_streaming() && !method.is_server_streaming())
         .collect()
 }
 
@@ -38,7 +44,12 @@ impl World {
     /// A connection to the service of a method, for many calls.
     pub fn wire(&self, method: &MethodDescriptor) -> Wire {
         let url = self.url(method);
-        Wire(Grpc::new(runtime::traced(runtime::channel(&url).unwrap())))
+        let token = self.token(&Holder::everywhere("wire", Role::ALL));
+        let bearer = Bearer::given(&token).unwrap();
+        Wire(Grpc::new(Client::new(
+            runtime::channel(&url).unwrap(),
+            Some(bearer),
+        )))
     }
 
     /// Where the service of a method is.
@@ -53,7 +64,7 @@ impl World {
 
 /// A connection to a service.
 #[derive(Clone)]
-pub struct Wire(Grpc<Traced>);
+pub struct Wire(Grpc<Client>);
 
 impl Wire {
     /// Makes a call.

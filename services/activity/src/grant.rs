@@ -141,9 +141,18 @@ impl Activity {
         Ok(())
     }
 
+    /// Returns a grant, if it is there.
+    pub(crate) async fn find_grant(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<Option<Grant>, Error> {
+        Ok(store::grant::find(&self.pool, community, id).await?)
+    }
+
     /// Returns a grant.
     pub(crate) async fn get_grant(&self, community: Community, id: Uuid) -> Result<Grant, Error> {
-        let grant = store::grant::find(&self.pool, community, id).await?;
+        let grant = self.find_grant(community, id).await?;
         grant.ok_or(
             Refusal::NotFound {
                 resource: Resource::Grant,

@@ -30,10 +30,9 @@ mod team;
 mod tests;
 
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
-use runtime::{Clock, Ids, Nudge, Traced};
+use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use domain::refusal::Refusal;
@@ -48,7 +47,7 @@ pub struct Activity {
     pool: PgPool,
     clock: Clock,
     ids: Ids,
-    ledger: LedgerServiceClient<Traced>,
+    ledger: LedgerServiceClient<Client>,
     /// Members' ledger accounts that are known to be open.
     accounts: ledger::KnownAccounts,
     /// Wakes the relay after a commit.
@@ -57,12 +56,12 @@ pub struct Activity {
 
 impl Activity {
     /// Makes the service. `pool` works under [`ROLE`]; `ledger` may be unreachable for any time.
-    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Channel) -> Self {
+    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client) -> Self {
         Self {
             pool,
             clock,
             ids,
-            ledger: LedgerServiceClient::new(runtime::traced(ledger)),
+            ledger: LedgerServiceClient::new(ledger),
             accounts: ledger::KnownAccounts::default(),
             relay: Nudge::default(),
         }

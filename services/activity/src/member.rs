@@ -88,9 +88,18 @@ impl Activity {
         Ok(member)
     }
 
+    /// Returns a member, if it is there.
+    pub(crate) async fn find_member(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<Option<Member>, Error> {
+        Ok(store::member::find(&self.pool, community, id).await?)
+    }
+
     /// Returns a member.
     pub(crate) async fn get_member(&self, community: Community, id: Uuid) -> Result<Member, Error> {
-        let member = store::member::find(&self.pool, community, id).await?;
+        let member = self.find_member(community, id).await?;
         member.ok_or(
             Refusal::NotFound {
                 resource: Resource::Member,

@@ -2,6 +2,7 @@
 //! revoking takes both back.
 
 use chrono::{DateTime, Utc};
+use runtime::Access;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ pub(crate) struct NewServiceRecord {
 #[derive(Debug, Clone)]
 pub(crate) struct Decide {
     pub(crate) record: Uuid,
-    pub(crate) verifier: String,
+    pub(crate) by: Access,
     /// Why it is rejected or revoked; unused for a verification.
     pub(crate) reason: Option<String>,
 }
@@ -123,9 +124,8 @@ impl Activity {
     ) -> Result<ServiceRecord, Error> {
         let (record, member) = lock_record(tx, community, decide.record).await?;
         let verdict = Verdict {
-            verifier: &decide.verifier,
             reason: None,
-            at: self.clock.now(),
+            ..self.verdict(&decide, &record)
         };
         let record = record.verify(&member, &verdict)?;
         if let Some(verified) = store::service_record::find_overlapping(&mut *tx, &record).await? {
@@ -165,7 +165,8 @@ impl Activity {
         decide: Decide,
     ) -> Result<ServiceRecord, Error> {
         let (record, member) = lock_record(tx, community, decide.record).await?;
-        let record = record.reject(&member, &self.verdict(&decide))?;
+        let verdict = self.verdict(&decide, &record);
+        let record = record.reject(&member, &verdict)?;
         store::service_record::set_decision(&mut *tx, &record).await?;
         Ok(record)
     }
@@ -193,12 +194,21 @@ impl Activity {
         decide: Decide,
     ) -> Result<ServiceRecord, Error> {
         let (record, member) = lock_record(tx, community, decide.record).await?;
-        let verdict = self.verdict(&decide);
+        let verdict = self.verdict(&decide, &record);
         let record = record.revoke(&member, &verdict)?;
         store::service_record::set_decision(&mut *tx, &record).await?;
         enter_hours(tx, &record, &member, -record.minutes).await?;
         self.revoke_grant(tx, &record, verdict.at).await?;
         Ok(record)
+    }
+
+    /// Returns a service record, if it is there.
+    pub(crate) async fn find_service_record(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<Option<ServiceRecord>, Error> {
+        Ok(store::service_record::find(&self.pool, community, id).await?)
     }
 
     /// Returns a service record.
@@ -207,7 +217,7 @@ impl Activity {
         community: Community,
         id: Uuid,
     ) -> Result<ServiceRecord, Error> {
-        let record = store::service_record::find(&self.pool, community, id).await?;
+        let record = self.find_service_record(community, id).await?;
         record.ok_or(
             Refusal::NotFound {
                 resource: Resource::ServiceRecord,
@@ -229,9 +239,10 @@ impl Activity {
         Ok(Page::cut(rows, size, |record| record.id))
     }
 
-    fn verdict<'a>(&self, decide: &'a Decide) -> Verdict<'a> {
+    fn verdict<'a>(&self, decide: &'a Decide, record: &ServiceRecord) -> Verdict<'a> {
         Verdict {
-            verifier: &decide.verifier,
+            by: decide.by.subject(),
+            is_member: decide.by.is(record.community.0, "members", record.member),
             reason: decide.reason.as_deref(),
             at: self.clock.now(),
         }

@@ -99,9 +99,18 @@ impl Ledger {
 
     /// An account with its lots, from one snapshot.
     pub async fn account(&self, community: CommunityId, id: AccountId) -> Result<Account, Error> {
-        let mut tx = self.snapshot().await?;
-        let account = store::account_find(&mut tx, community, id).await?;
+        let account = self.find_account(community, id).await?;
         Ok(account.ok_or(Refusal::AccountNotFound { account: id })?)
+    }
+
+    /// One account as it is now, if it is there.
+    pub async fn find_account(
+        &self,
+        community: CommunityId,
+        id: AccountId,
+    ) -> Result<Option<Account>, Error> {
+        let mut tx = self.snapshot().await?;
+        Ok(store::account_find(&mut tx, community, id).await?)
     }
 
     /// Accounts by id.

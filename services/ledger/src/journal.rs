@@ -86,9 +86,18 @@ impl Ledger {
 
     /// One entry.
     pub async fn entry(&self, community: CommunityId, sequence: i64) -> Result<Entry, Error> {
-        let mut tx = self.snapshot().await?;
-        let entry = store::entry_find(&mut tx, community, sequence).await?;
+        let entry = self.find_entry(community, sequence).await?;
         Ok(entry.ok_or(Refusal::EntryNotFound { sequence })?)
+    }
+
+    /// One entry, if it is there.
+    pub async fn find_entry(
+        &self,
+        community: CommunityId,
+        sequence: i64,
+    ) -> Result<Option<Entry>, Error> {
+        let mut tx = self.snapshot().await?;
+        Ok(store::entry_find(&mut tx, community, sequence).await?)
     }
 
     /// Entries by sequence.

@@ -5,7 +5,7 @@
 use http::uri::PathAndQuery;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
-use runtime::{Problem, Traced};
+use runtime::{Client, Problem};
 use tonic::{
     Code, Status,
     client::Grpc,
@@ -21,8 +21,8 @@ pub async fn run(args: CallArgs) -> Result<(), Problem> {
     let address = args
         .address
         .unwrap_or_else(|| format!("http://127.0.0.1:{}", role.default_port()));
-    let channel = runtime::traced(runtime::channel(&address)?);
-    let answer = send(channel, &method, request)
+    let client = Client::new(runtime::channel(&address)?, args.token.bearer()?);
+    let answer = send(client, &method, request)
         .await
         .map_err(|status| match status.code() {
             // No service said that, for theirs have details.
@@ -36,14 +36,14 @@ pub async fn run(args: CallArgs) -> Result<(), Problem> {
 }
 
 async fn send(
-    channel: Traced,
+    client: Client,
     method: &MethodDescriptor,
     request: DynamicMessage,
 ) -> Result<DynamicMessage, Status> {
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     let path = PathAndQuery::try_from(path)
         .map_err(|error| Status::internal(format!("no path for the method: {error}")))?;
-    let mut client = Grpc::new(channel);
+    let mut client = Grpc::new(client);
     client
         .ready()
         .await

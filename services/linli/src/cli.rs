@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use ledger::proof::Verifier;
-use runtime::{Problem, Telemetry};
+use runtime::{Bearer, Problem, Telemetry};
 
 use crate::{
     bench::{self, Figure, Timing},
@@ -12,7 +12,7 @@ use crate::{
     role::Role,
     serve,
     system::Ports,
-    terminal, up, verify,
+    terminal, token, up, verify,
 };
 
 /// A points-and-rewards exchange for communities.
@@ -29,6 +29,8 @@ enum Command {
     Demo(DemoArgs),
     /// Run the whole system on a durable data folder until Ctrl-C
     Up(UpArgs),
+    /// Make a token for the services of a `linli up`, to call them in some role
+    Token(TokenArgs),
     /// Call a method of a running service with a JSON request and print its JSON answer
     Call(CallArgs),
     /// Run single services against DATABASE_URL, as in production
@@ -127,6 +129,9 @@ pub struct ReceiptArgs {
     /// File to write it to [default: the terminal]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Who calls
+    #[command(flatten)]
+    pub token: BearerArgs,
     #[command(subcommand)]
     check: Option<ReceiptCommand>,
 }
@@ -182,7 +187,7 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Folder of the database and of all else that is kept
-    #[arg(long, value_name = "DIR", default_value = ".linli")]
+    #[arg(long, value_name = "DIR", default_value = up::DATA)]
     pub data: PathBuf,
     /// Port of the ledger; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = Role::Ledger.default_port())]
@@ -242,6 +247,53 @@ pub struct CallArgs {
     /// Where the service is [default: where `linli up` puts it]
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,
+    /// Who calls
+    #[command(flatten)]
+    pub token: BearerArgs,
+}
+
+/// Whose token to make.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// In what capacity it lets call; may be repeated
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    pub roles: Vec<runtime::Role>,
+    /// Who calls, as the audit log is to name it [default: the first role]
+    #[arg(long, value_name = "NAME")]
+    pub subject: Option<String>,
+    /// A community that the caller may see; may be repeated [default: all]
+    #[arg(long = "community", value_name = "UUID")]
+    pub communities: Vec<uuid::Uuid>,
+    /// What is the caller's own, as in communities/…/members/…; may be repeated
+    #[arg(long = "own", value_name = "NAME")]
+    pub resources: Vec<String>,
+    /// How long it lasts
+    #[arg(long, value_name = "MINUTES", default_value_t = 720, value_parser = clap::value_parser!(u32).range(1..=525_600))]
+    pub minutes: u32,
+    /// Data folder of the `linli up`
+    #[arg(long, value_name = "DIR", default_value = up::DATA)]
+    pub data: PathBuf,
+}
+
+/// What a call says of who makes it.
+#[derive(Debug, Args)]
+pub struct BearerArgs {
+    /// The token to call with, as `linli token` makes one [default: none]
+    #[arg(
+        long,
+        env = "LINLI_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    token: Option<String>,
+}
+
+impl BearerArgs {
+    /// What the calls carry; an empty token is none.
+    pub fn bearer(&self) -> Result<Option<Bearer>, Problem> {
+        let token = self.token.as_deref().filter(|token| !token.is_empty());
+        token.map(Bearer::given).transpose()
+    }
 }
 
 /// Where the database is.
@@ -284,6 +336,17 @@ pub struct ServeArgs {
         value_name = "KEY"
     )]
     pub ledger_key: Option<String>,
+    /// The issuers whose tokens are trusted, a TOML file
+    #[arg(long, env = "LINLI_ISSUERS", value_name = "FILE")]
+    pub issuers: Option<PathBuf>,
+    /// The key that services sign the tokens with that they call each other with: 32 bytes in base64
+    #[arg(
+        long,
+        env = "LINLI_SERVICE_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub service_key: Option<String>,
     /// Where the ledger is
     #[arg(long, env = "LINLI_LEDGER_URL", value_name = "URL")]
     pub ledger_url: Option<String>,
@@ -315,6 +378,7 @@ fn run(command: Command) -> Result<(), Problem> {
         let done = match command {
             Command::Demo(args) => demo::run(args).await,
             Command::Up(args) => up::run(args).await,
+            Command::Token(args) => token::print(&args),
             Command::Call(args) => call::run(args).await,
             Command::Serve(args) => serve::run(args).await,
             Command::Migrate(args) => migrate(&args).await,
@@ -342,6 +406,7 @@ fn run(command: Command) -> Result<(), Problem> {
 fn telemetry(command: &Command) -> Result<Option<Telemetry>, Problem> {
     let service = match command {
         Command::Demo(_)
+        | Command::Token(_)
         | Command::Call(_)
         | Command::Receipt(_)
         | Command::Verify(_)

@@ -117,6 +117,7 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
         listen: Ports::ANY,
         signer: Some(key::temporary()),
         origins: Vec::new(),
+        minter: key::temporary_issuer(),
     })
     .await?;
     let clients = system.clients()?;

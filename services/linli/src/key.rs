@@ -1,4 +1,4 @@
-//! The key that the ledger signs its checkpoints with.
+//! Keys: what the ledger signs its checkpoints with, and what tokens are signed with by the services and for trying out.
 
 use std::{
     fs::{self, OpenOptions},
@@ -7,13 +7,19 @@ use std::{
     path::Path,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::proof::{Signer, Verifier};
-use runtime::Problem;
+use runtime::{Minter, Problem};
 
 use crate::terminal;
 
 const NAME: &str = "linli";
-const FILE: &str = "ledger.key";
+const LEDGER_FILE: &str = "ledger.key";
+const ISSUER_FILE: &str = "issuer.key";
+/// `iss` of the tokens that `linli up` takes; production refuses them.
+pub const UP_ISSUER: &str = "linli-up";
+/// `iss` of the tokens that services call each other with.
+pub const SERVICES_ISSUER: &str = "linli-services";
 
 /// A key for what does not outlive the process.
 pub fn temporary() -> Signer {
@@ -27,38 +33,84 @@ pub fn print_new() -> Result<(), Problem> {
     terminal::print(signer.verifier().to_string())
 }
 
-/// The key of a data folder; made when there is none, and readable by its owner alone.
+/// The ledger's key of a data folder; made when there is none, and readable by its owner alone.
 pub fn in_folder(folder: &Path) -> Result<Signer, Problem> {
-    let path = folder.join(FILE);
     if let Some(signer) = find_in_folder(folder)? {
         return Ok(signer);
     }
-    let failed = |error| {
-        Problem::new(format!(
-            "can't keep the ledger's key in {}: {error}",
-            path.display()
-        ))
-    };
     let signer = temporary();
-    // Under its own name only when it is whole: half a key would be no key for ever.
-    let unfinished = folder.join(format!("{FILE}.new"));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&unfinished).map_err(failed)?;
-    writeln!(file, "{}", signer.secret_text()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&unfinished, &path).map_err(failed)?;
+    keep(folder, LEDGER_FILE, &signer.secret_text())?;
     Ok(signer)
 }
 
-/// The key of a data folder, if it has one.
+/// The ledger's key of a data folder, if it has one.
 pub fn find_in_folder(folder: &Path) -> Result<Option<Signer>, Problem> {
-    let path = folder.join(FILE);
+    let Some(text) = find(folder, LEDGER_FILE)? else {
+        return Ok(None);
+    };
+    let wrong = |error| Problem::new(format!("{}: {error}", folder.join(LEDGER_FILE).display()));
+    text.parse().map(Some).map_err(wrong)
+}
+
+/// Mints the tokens of a data folder, for trying out; its key is made when there is none.
+pub fn issuer_in_folder(folder: &Path) -> Result<Minter, Problem> {
+    if let Some(minter) = find_issuer_in_folder(folder)? {
+        return Ok(minter);
+    }
+    let seed: [u8; 32] = rand::random();
+    keep(folder, ISSUER_FILE, &STANDARD.encode(seed))?;
+    Ok(Minter::new(UP_ISSUER, seed))
+}
+
+/// Mints the tokens of a data folder, if it has a key for that.
+pub fn find_issuer_in_folder(folder: &Path) -> Result<Option<Minter>, Problem> {
+    let Some(text) = find(folder, ISSUER_FILE)? else {
+        return Ok(None);
+    };
+    let wrong = || Problem::new(format!("{} is damaged", folder.join(ISSUER_FILE).display()));
+    let seed = seed(&text).ok_or_else(wrong)?;
+    Ok(Some(Minter::new(UP_ISSUER, seed)))
+}
+
+/// Mints tokens for what does not outlive the process.
+pub fn temporary_issuer() -> Minter {
+    Minter::new(UP_ISSUER, rand::random())
+}
+
+/// Mints the tokens that services call each other with. The text itself is never shown.
+pub fn services(text: Option<&str>) -> Result<Minter, Problem> {
+    let how =
+        "32 bytes in base64, as `openssl rand -base64 32` makes them, the same for every service";
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    let text =
+        text.ok_or_else(|| Problem::new(format!("LINLI_SERVICE_KEY is not set: set it to {how}")))?;
+    let seed =
+        seed(text).ok_or_else(|| Problem::new(format!("LINLI_SERVICE_KEY has to be {how}")))?;
+    Ok(Minter::new(SERVICES_ISSUER, seed))
+}
+
+fn seed(text: &str) -> Option<[u8; 32]> {
+    STANDARD.decode(text.trim()).ok()?.try_into().ok()
+}
+
+/// Writes a secret that only its owner can read.
+fn keep(folder: &Path, file: &str, secret: &str) -> Result<(), Problem> {
+    let path = folder.join(file);
+    let failed = |error| Problem::new(format!("can't keep a key in {}: {error}", path.display()));
+    // Under its own name only when it is whole: half a key would be no key for ever.
+    let unfinished = folder.join(format!("{file}.new"));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut out = options.open(&unfinished).map_err(failed)?;
+    writeln!(out, "{secret}").map_err(failed)?;
+    out.sync_all().map_err(failed)?;
+    fs::rename(&unfinished, &path).map_err(failed)
+}
+
+fn find(folder: &Path, file: &str) -> Result<Option<String>, Problem> {
+    let path = folder.join(file);
     match fs::read_to_string(&path) {
-        Ok(text) => match text.trim().parse() {
-            Ok(signer) => Ok(Some(signer)),
-            Err(error) => Err(Problem::new(format!("{}: {error}", path.display()))),
-        },
+        Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Problem::new(format!(
             "can't read {}: {error}",
@@ -98,7 +150,7 @@ mod tests {
         let first = in_folder(folder.path()).unwrap();
         let again = in_folder(folder.path()).unwrap();
         assert_eq!(first.verifier(), again.verifier());
-        let mode = fs::metadata(folder.path().join(FILE))
+        let mode = fs::metadata(folder.path().join(LEDGER_FILE))
             .unwrap()
             .permissions()
             .mode();

@@ -25,3 +25,4 @@ pub mod system;
 
 mod signals;
 mod terminal;
+mod token;

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use ledger::proof::Receipt;
 use proto::ledger::v1::{GetInclusionProofRequest, proof_service_client::ProofServiceClient};
-use runtime::Problem;
+use runtime::{Client, Problem};
 
 use crate::{
     call,
@@ -23,7 +23,10 @@ pub async fn fetch(args: ReceiptArgs) -> Result<(), Problem> {
     let address = args
         .address
         .unwrap_or_else(|| format!("http://127.0.0.1:{}", Role::Ledger.default_port()));
-    let client = ProofServiceClient::new(runtime::traced(runtime::channel(&address)?));
+    let client = ProofServiceClient::new(Client::new(
+        runtime::channel(&address)?,
+        args.token.bearer()?,
+    ));
     let request = GetInclusionProofRequest {
         name: name.clone(),
         tree_size: 0,

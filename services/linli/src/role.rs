@@ -6,7 +6,7 @@ use activity::Activity;
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
 use redemption::Redemption;
-use runtime::{Clock, Ids, Problem, Server};
+use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Server};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -76,12 +76,17 @@ pub struct Parts {
     pub signer: Option<Signer>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
+    /// Who is trusted to say who calls.
+    pub authority: Authority,
+    /// What the service calls others with.
+    pub bearer: Bearer,
 }
 
 /// A service that is ready to take calls; its background loops run already.
 pub struct Prepared {
     role: Role,
     server: Server,
+    authority: Authority,
     pool: PgPool,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -98,11 +103,16 @@ impl Prepared {
             activity_url,
             signer,
             origins,
+            authority,
+            bearer,
         } = parts;
         let connect = async |database_role| {
             runtime::connect(&database_url, database_role, MAX_CONNECTIONS).await
         };
+        let client =
+            |url: &str| Ok::<_, Problem>(Client::new(runtime::channel(url)?, Some(bearer.clone())));
         let tasks = TaskTracker::new();
+        authority.spawn_workers(&tasks, &stop);
         let (pool, server) = match role {
             Role::Ledger => {
                 let pool = connect(ledger::ROLE).await?;
@@ -116,15 +126,15 @@ impl Prepared {
             }
             Role::Activity => {
                 let pool = connect(activity::ROLE).await?;
-                let ledger = runtime::channel(&ledger_url)?;
+                let ledger = client(&ledger_url)?;
                 let activity = Activity::new(pool.clone(), clock, ids, ledger);
                 activity.spawn_workers(&tasks, &stop);
                 (pool, activity.server())
             }
             Role::Redemption => {
                 let pool = connect(redemption::ROLE).await?;
-                let ledger = runtime::channel(&ledger_url)?;
-                let activity = runtime::channel(&activity_url)?;
+                let ledger = client(&ledger_url)?;
+                let activity = client(&activity_url)?;
                 let redemption = Redemption::new(pool.clone(), clock, ids, ledger, activity);
                 redemption.spawn_workers(&tasks, &stop);
                 (pool, redemption.server())
@@ -134,6 +144,7 @@ impl Prepared {
         Ok(Self {
             role,
             server: server.with_origins(origins),
+            authority,
             pool,
             tasks,
             stop,
@@ -142,7 +153,10 @@ impl Prepared {
 
     /// Serves until the stop, then lets calls and loops end, each within a hard limit.
     pub async fn run(self, listener: TcpListener) -> Result<(), Problem> {
-        let served = self.server.run(listener, self.stop.clone()).await;
+        let served = self
+            .server
+            .run(listener, self.authority, self.stop.clone())
+            .await;
         self.stop.cancel();
         let name = self.role.name();
         if tokio::time::timeout(LAST_RUN, self.tasks.wait())

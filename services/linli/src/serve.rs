@@ -1,6 +1,6 @@
 //! `serve`: single services against a database that somebody else runs, as in production.
 
-use runtime::{Clock, Ids, Problem};
+use runtime::{Authority, Bearer, Clock, Holder, Ids, Issuer, Minter, Problem};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -75,8 +75,27 @@ fn places(args: &ServeArgs) -> Result<Vec<(Role, String)>, Problem> {
     Ok(roles.into_iter().map(place).collect())
 }
 
-/// A service in this process is found by itself; any other has to be named.
 fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> {
+    let clock = Clock::system();
+    let database_url = args.database.url()?.to_owned();
+    let (ledger_url, activity_url) = addresses(args, places)?;
+    let minter = key::services(args.service_key.as_deref())?;
+    let service = Holder::everywhere(&names(places), [runtime::Role::Service]);
+    Ok(Parts {
+        authority: Authority::new(clock.clone(), issuers(args, &minter)?)?,
+        bearer: Bearer::minted(minter, service, clock.clone()),
+        database_url,
+        ledger_url,
+        activity_url,
+        signer: key::configured(args.ledger_key.as_deref())?,
+        ids: Ids::new(clock.clone()),
+        clock,
+        origins: args.origins.named(),
+    })
+}
+
+/// Where the ledger and activity are, for those who call them. A service in this process is found by itself; any other has to be named.
+fn addresses(args: &ServeArgs, places: &[(Role, String)]) -> Result<(String, String), Problem> {
     let find = |role: Role, given: &Option<String>, variable: &str, callers: &[Role]| {
         if let Some(url) = given.as_deref().filter(|url| !url.is_empty()) {
             return Ok(url.to_owned());
@@ -98,21 +117,36 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
         }
     };
     let callers = [Role::Activity, Role::Redemption];
-    let clock = Clock::system();
-    Ok(Parts {
-        ledger_url: find(Role::Ledger, &args.ledger_url, "LINLI_LEDGER_URL", &callers)?,
-        activity_url: find(
-            Role::Activity,
-            &args.activity_url,
-            "LINLI_ACTIVITY_URL",
-            &callers[1..],
-        )?,
-        database_url: args.database.url()?.to_owned(),
-        signer: key::configured(args.ledger_key.as_deref())?,
-        ids: Ids::new(clock.clone()),
-        clock,
-        origins: args.origins.named(),
-    })
+    let ledger = find(Role::Ledger, &args.ledger_url, "LINLI_LEDGER_URL", &callers)?;
+    let activity = find(
+        Role::Activity,
+        &args.activity_url,
+        "LINLI_ACTIVITY_URL",
+        &callers[1..],
+    )?;
+    Ok((ledger, activity))
+}
+
+/// Those whom the configuration trusts, and the services themselves.
+fn issuers(args: &ServeArgs, minter: &Minter) -> Result<Vec<Issuer>, Problem> {
+    let path = args
+        .issuers
+        .as_deref()
+        .filter(|path| !path.as_os_str().is_empty());
+    let path = path.ok_or_else(|| {
+        Problem::new(
+            "LINLI_ISSUERS is not set: set it to a TOML file that names the issuers of your callers' tokens",
+        )
+    })?;
+    let mut issuers = runtime::read_issuers(path, &[key::UP_ISSUER, key::SERVICES_ISSUER])?;
+    issuers.push(minter.issuer(runtime::Role::Service.into()));
+    Ok(issuers)
+}
+
+/// The services of this process, as others see who calls.
+fn names(places: &[(Role, String)]) -> String {
+    let names: Vec<&str> = places.iter().map(|(role, _)| role.name()).collect();
+    names.join("+")
 }
 
 #[cfg(test)]
@@ -128,6 +162,8 @@ mod tests {
             },
             listen: listen.map(str::to_owned),
             ledger_key: None,
+            issuers: None,
+            service_key: None,
             ledger_url: None,
             activity_url: None,
             origins: OriginArgs::default(),
@@ -156,7 +192,7 @@ mod tests {
     #[test]
     fn a_service_elsewhere_has_to_be_named() {
         let args = args(&[Role::Ledger, Role::Redemption], None);
-        let problem = parts(&args, &places(&args).unwrap()).unwrap_err();
+        let problem = addresses(&args, &places(&args).unwrap()).unwrap_err();
         assert_eq!(
             problem.to_string(),
             "redemption calls activity: set LINLI_ACTIVITY_URL, as in http://activity:7402"
@@ -164,10 +200,34 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_served_before_it_is_known_who_may_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("issuers.toml");
+        let mut args = args(&[Role::Ledger], None);
+        let problem = |args: &ServeArgs| {
+            let places = places(args).unwrap();
+            parts(args, &places).unwrap_err().to_string()
+        };
+        assert!(problem(&args).starts_with("LINLI_SERVICE_KEY is not set"));
+        args.service_key = Some("secret".to_owned());
+        let said = problem(&args);
+        assert!(said.starts_with("LINLI_SERVICE_KEY has to be 32 bytes"));
+        assert!(!said.contains("secret"));
+        args.service_key = Some("A".repeat(43) + "=");
+        assert!(problem(&args).starts_with("LINLI_ISSUERS is not set"));
+        // The issuer of `up` is for trying out only, whoever has its key.
+        let issuer =
+            "[[issuer]]\niss = \"linli-up\"\naud = \"linli\"\nkeys = \"k\"\nroles = [\"staff\"]\n";
+        std::fs::write(&file, issuer).unwrap();
+        args.issuers = Some(file);
+        assert!(problem(&args).contains("for trying out only"));
+    }
+
+    #[test]
     fn a_service_in_the_same_process_is_found_on_loopback() {
         let args = args(&Role::ALL, Some("0.0.0.0:0"));
-        let parts = parts(&args, &places(&args).unwrap()).unwrap();
-        assert_eq!(parts.ledger_url, "http://127.0.0.1:7401");
-        assert_eq!(parts.activity_url, "http://127.0.0.1:7402");
+        let (ledger, activity) = addresses(&args, &places(&args).unwrap()).unwrap();
+        assert_eq!(ledger, "http://127.0.0.1:7401");
+        assert_eq!(activity, "http://127.0.0.1:7402");
     }
 }

@@ -14,9 +14,10 @@ use proto::{
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::redemption_service_client::RedemptionServiceClient,
 };
-use runtime::{Clock, Ids, Problem, Traced};
+use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
 use crate::role::{Parts, Prepared, Role};
 
@@ -61,6 +62,8 @@ pub struct SystemConfig {
     pub signer: Option<Signer>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
+    /// Whose tokens all services trust, for every role.
+    pub minter: Minter,
 }
 
 /// The running services.
@@ -72,17 +75,52 @@ pub struct System {
     pub activity: Service,
     /// Redemption.
     pub redemption: Service,
+    minter: Minter,
+    clock: Clock,
 }
 
-/// A client of each service.
+/// A client of each service, for one holder of tokens.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// Of the ledger.
-    pub ledger: LedgerServiceClient<Traced>,
+    pub ledger: LedgerServiceClient<Client>,
     /// Of activity.
-    pub activity: ActivityServiceClient<Traced>,
+    pub activity: ActivityServiceClient<Client>,
     /// Of redemption.
-    pub redemption: RedemptionServiceClient<Traced>,
+    pub redemption: RedemptionServiceClient<Client>,
+    dial: Dial,
+}
+
+/// What clients are made from.
+#[derive(Debug, Clone)]
+struct Dial {
+    /// To the ledger, activity and redemption.
+    channels: [Channel; 3],
+    minter: Minter,
+    clock: Clock,
+}
+
+impl Dial {
+    fn clients(self, holder: Holder) -> Clients {
+        let bearer = Bearer::minted(self.minter.clone(), holder, self.clock.clone());
+        let [ledger, activity, redemption] = self
+            .channels
+            .clone()
+            .map(|channel| Client::new(channel, Some(bearer.clone())));
+        Clients {
+            ledger: LedgerServiceClient::new(ledger),
+            activity: ActivityServiceClient::new(activity),
+            redemption: RedemptionServiceClient::new(redemption),
+            dial: self,
+        }
+    }
+}
+
+impl Clients {
+    /// The same connections for someone else.
+    pub fn of(&self, holder: Holder) -> Self {
+        self.dial.clone().clients(holder)
+    }
 }
 
 impl System {
@@ -95,14 +133,19 @@ impl System {
             listen,
             signer,
             origins,
+            minter,
         } = config;
         // The ports are opened first, for the services have to know each other's.
         let ledger = Bound::new(listen.ledger).await?;
         let activity = Bound::new(listen.activity).await?;
         let redemption = Bound::new(listen.redemption).await?;
+        let trusted = minter.issuer(Roles::from_iter(runtime::Role::ALL));
+        let service = Holder::everywhere("linli", [runtime::Role::Service]);
         let parts = Parts {
+            authority: Authority::new(clock.clone(), vec![trusted])?,
+            bearer: Bearer::minted(minter.clone(), service, clock.clone()),
             database_url,
-            clock,
+            clock: clock.clone(),
             ids,
             ledger_url: url(ledger.address),
             activity_url: url(activity.address),
@@ -113,17 +156,28 @@ impl System {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,
             activity: Service::new(Role::Activity, parts.clone(), activity).await?,
             redemption: Service::new(Role::Redemption, parts, redemption).await?,
+            minter,
+            clock,
         })
     }
 
-    /// Clients that connect at their first call and again after each loss. Needs a Tokio runtime.
+    /// Clients that connect at their first call and again after each loss, and may do everything. Needs a Tokio runtime.
     pub fn clients(&self) -> Result<Clients, Problem> {
-        let channel = |service: &Service| runtime::channel(&service.url()).map(runtime::traced);
-        Ok(Clients {
-            ledger: LedgerServiceClient::new(channel(&self.ledger)?),
-            activity: ActivityServiceClient::new(channel(&self.activity)?),
-            redemption: RedemptionServiceClient::new(channel(&self.redemption)?),
-        })
+        self.clients_of(Holder::everywhere("linli", runtime::Role::ALL))
+    }
+
+    /// The same for someone in particular.
+    pub fn clients_of(&self, holder: Holder) -> Result<Clients, Problem> {
+        let dial = Dial {
+            channels: [
+                runtime::channel(&self.ledger.url())?,
+                runtime::channel(&self.activity.url())?,
+                runtime::channel(&self.redemption.url())?,
+            ],
+            minter: self.minter.clone(),
+            clock: self.clock.clone(),
+        };
+        Ok(dial.clients(holder))
     }
 
     /// Waits until a service ends by itself, which none should, and says why.

@@ -21,6 +21,8 @@ use crate::{
     terminal,
 };
 
+/// The data folder when no other is named.
+pub const DATA: &str = ".linli";
 /// The database in a data folder.
 pub const DATABASE: &str = "linli";
 
@@ -71,6 +73,7 @@ async fn begin(args: &UpArgs, clock: &Clock, ids: &Ids) -> Result<(Postgres, Sys
         listen: args.ports(),
         signer: Some(signer),
         origins: args.origins.named(),
+        minter: key::issuer_in_folder(&args.data)?,
     })
     .await?;
     Ok((postgres, system))
@@ -97,6 +100,15 @@ async fn greet(
     let signer = key::in_folder(&args.data)?;
     terminal::print(format!("{:<11} {}", "key", signer.verifier()))?;
     terminal::print("\nTry it in another terminal:")?;
+    let data = match args.data == Path::new(DATA) {
+        true => String::new(),
+        false => format!(" --data {}", quoted(&args.data)),
+    };
+    terminal::print("\n# be a member of the community's staff")?;
+    terminal::print(format!(
+        "export LINLI_TOKEN=$({} token --role staff{data})",
+        program()
+    ))?;
     for step in steps(&sample, clock.now(), ids) {
         let service = services.iter().find(|(role, _)| *role == step.role);
         let address = match service {
@@ -167,7 +179,7 @@ fn steps(sample: &Sample, now: DateTime<Utc>, ids: &Ids) -> [Step; 5] {
             title: "verify it: an hour earns 10 points",
             role: Role::Activity,
             method: "VerifyServiceRecord",
-            request: json!({ "name": record, "verifier": "staff-1", "requestId": ids.next() }),
+            request: json!({ "name": record, "requestId": ids.next() }),
         },
         Step {
             title: "see the balance",

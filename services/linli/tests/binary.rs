@@ -15,9 +15,15 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn linli(args: &[&str]) -> Output {
+    linli_with("", args)
+}
+
+/// The same with a token.
+fn linli_with(token: &str, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_linli"))
         .args(args)
         .env_remove("DATABASE_URL")
+        .env("LINLI_TOKEN", token)
         .output()
         .unwrap()
 }
@@ -79,16 +85,30 @@ impl Up {
 
     fn call(&self, service: &str, method: &str, request: &Value) -> Value {
         let url = self.url(service);
-        let output = linli(&["call", method, &request.to_string(), "--address", &url]);
+        let call = ["call", method, &request.to_string(), "--address", &url];
+        let output = linli_with(&self.token("staff"), &call);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{method}: {error}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The commands that it offers to paste.
+    /// A token of its issuer.
+    fn token(&self, role: &str) -> String {
+        let data = self.lines.iter().find(|line| line.starts_with("data "));
+        let data = data.unwrap().split_whitespace().last().unwrap();
+        let output = linli(&["token", "--role", role, "--data", data]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The commands that it offers to paste, each after the one that says who one is.
     fn offered(&self) -> Vec<String> {
+        let who = self.lines.iter().find(|line| line.starts_with("export "));
+        let who = who.unwrap();
         let commands = self.lines.iter().filter(|line| line.contains(" call "));
-        commands.cloned().collect()
+        commands
+            .map(|command| format!("{who}\n{command}"))
+            .collect()
     }
 
     fn kill(mut self) {
@@ -204,9 +224,20 @@ fn a_refused_call_is_one_line_with_its_code_and_reason() {
     let up = Up::start(folder.path());
     let url = up.url("activity");
     let request = r#"{"name":"communities/x/members/y"}"#;
-    let line = failure(&linli(&["call", "GetMember", request, "--address", &url]));
+    let call = ["call", "GetMember", request, "--address", &url];
+    let line = failure(&linli_with(&up.token("staff"), &call));
     assert!(
         line.starts_with("linli: GetMember: INVALID_ARGUMENT INVALID_FIELD: name: "),
+        "{line}"
+    );
+    let line = failure(&linli(&call));
+    assert_eq!(
+        line,
+        "linli: GetMember: UNAUTHENTICATED TOKEN_MISSING: the call needs a token: authorization: Bearer …"
+    );
+    let line = failure(&linli_with(&up.token("merchant"), &call));
+    assert!(
+        line.starts_with("linli: GetMember: PERMISSION_DENIED ROLE_NOT_ALLOWED: "),
         "{line}"
     );
 }
@@ -282,11 +313,12 @@ fn a_receipt_holds_without_the_ledger_and_what_was_edited_is_named() {
     let (url, path) = (up.url("ledger"), file.to_str().unwrap());
     let fetch = ["receipt", &entry, "--address", &url, "-o", path];
     // The grant reaches the ledger moments after the verification.
+    let token = up.token("staff");
     let fetched = (0..50).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
-        linli(&fetch).status.success()
+        linli_with(&token, &fetch).status.success()
     });
-    assert!(fetched, "{:?}", linli(&fetch));
+    assert!(fetched, "{:?}", linli_with(&token, &fetch));
     let key = up.url("key");
     up.signal(libc::SIGTERM);
     assert!(up.child.wait().unwrap().success());

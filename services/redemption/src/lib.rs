@@ -31,9 +31,8 @@ pub use redemption::Reversal;
 pub use store::{Call, ListFilter, Page, SummaryRow};
 pub use take::Order;
 
-use runtime::{Clock, Ids, Nudge};
+use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
-use tonic::transport::Channel;
 
 use remote::{Activity, Ledger};
 
@@ -53,7 +52,7 @@ pub struct Redemption {
 
 impl Redemption {
     /// Makes the service from what it needs.
-    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Channel, activity: Channel) -> Self {
+    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, activity: Client) -> Self {
         Self {
             pool,
             clock,

@@ -126,8 +126,13 @@ impl Redemption {
 
     /// Returns an offer.
     pub async fn get_offer(&self, name: Name) -> Result<Offer, Error> {
-        let found = store::offer_find(&self.pool, name).await?;
+        let found = self.find_offer(name).await?;
         found.ok_or(not_found(name))
+    }
+
+    /// Returns an offer, if it is there.
+    pub async fn find_offer(&self, name: Name) -> Result<Option<Offer>, Error> {
+        Ok(store::offer_find(&self.pool, name).await?)
     }
 
     /// Lists a community's offers by id, or one merchant's.

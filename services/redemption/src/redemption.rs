@@ -191,8 +191,13 @@ impl Redemption {
 
     /// Returns a redemption.
     pub async fn get_redemption(&self, name: Name) -> Result<domain::Redemption, Error> {
-        let found = store::redemption_find(&self.pool, name).await?;
+        let found = self.find_redemption(name).await?;
         found.ok_or(not_found(name))
+    }
+
+    /// Returns a redemption, if it is there.
+    pub async fn find_redemption(&self, name: Name) -> Result<Option<domain::Redemption>, Error> {
+        Ok(store::redemption_find(&self.pool, name).await?)
     }
 
     /// Lists redemptions, newest first.

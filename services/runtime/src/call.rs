@@ -1,9 +1,10 @@
-//! What every call passes on its way to a service: a span, the caller, the deadline, the stop, and a net under panics.
+//! What every call passes on its way to a service: a span, the caller's access, the deadline, the stop, and a net under panics.
 
 use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +14,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use crate::{Stop, caller, deadline::Deadline, panics, status, trace::Record};
+use crate::{Stop, access::Guard, deadline::Deadline, panics, status, trace::Record};
 
 /// How prost and tonic-web begin to say that bytes are no message.
 const UNDECODABLE: [&str; 2] = ["failed to decode Protobuf message", "tonic-web: "];
@@ -24,12 +25,16 @@ const TOO_LARGE: &str = "Error, decoded message length too large";
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 #[derive(Clone)]
-pub(crate) struct CallLayer(pub Stop);
+pub(crate) struct CallLayer {
+    pub stop: Stop,
+    pub guard: Arc<Guard>,
+}
 
 #[derive(Clone)]
 pub(crate) struct Call<S> {
     service: S,
     stop: Stop,
+    guard: Arc<Guard>,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -38,7 +43,8 @@ impl<S> Layer<S> for CallLayer {
     fn layer(&self, service: S) -> Call<S> {
         Call {
             service,
-            stop: self.0.clone(),
+            stop: self.stop.clone(),
+            guard: self.guard.clone(),
         }
     }
 }
@@ -66,8 +72,8 @@ where
             .map(|at| tokio::time::sleep_until(Instant::from_std(at)));
         request.extensions_mut().insert(deadline);
         request.extensions_mut().insert(self.stop.clone());
-        match caller::admit(request.headers()) {
-            Ok(caller) => request.extensions_mut().insert(caller),
+        match self.guard.admit(request.uri().path(), request.headers()) {
+            Ok(access) => request.extensions_mut().insert(access),
             Err(refusal) => {
                 let response = record.finish(refusal.into_http());
                 return Box::pin(std::future::ready(Ok(response)));
@@ -161,7 +167,7 @@ mod tests {
     use tower::{ServiceExt, service_fn};
 
     use super::*;
-    use crate::Caller;
+    use crate::{Access, Authority, Clock};
 
     async fn code_of<F>(timeout: Option<&'static str>, answer: impl Fn(Request<Body>) -> F) -> Code
     where
@@ -172,7 +178,12 @@ mod tests {
             let value = HeaderValue::from_static(timeout);
             request.headers_mut().insert("grpc-timeout", value);
         }
-        let response = CallLayer(Stop::default())
+        let authority = Authority::new(Clock::system(), vec![]).unwrap();
+        let layer = CallLayer {
+            stop: Stop::default(),
+            guard: Arc::new(Guard::new(&[], authority).unwrap()),
+        };
+        let response = layer
             .layer(service_fn(answer))
             .oneshot(request)
             .await
@@ -183,7 +194,8 @@ mod tests {
     #[tokio::test]
     async fn a_service_sees_the_caller_the_deadline_and_the_stop() {
         let code = code_of(Some("5S"), |request| async move {
-            assert_eq!(request.extensions().get(), Some(&Caller { subject: None }));
+            let access: &Access = request.extensions().get().unwrap();
+            assert_eq!(access.subject(), "");
             let deadline: &Deadline = request.extensions().get().unwrap();
             let left = deadline.remaining(Duration::from_secs(60));
             assert!(left > Duration::from_secs(4) && left <= Duration::from_secs(5));

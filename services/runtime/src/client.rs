@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tonic::{
@@ -19,12 +19,15 @@ use tonic::{
 };
 use tower::{Service, ServiceExt};
 
-use crate::{Problem, gathered::Gathered, status, telemetry};
+use crate::{Bearer, Problem, gathered::Gathered, status, telemetry};
 
-/// A channel for generated clients: `LedgerServiceClient<Traced>`. It sends the current span as `traceparent`, and
+/// A channel for generated clients: `LedgerServiceClient<Client>`. It sends the caller's token and the current span as `traceparent`, and
 /// gives DEADLINE_EXCEEDED when time runs out on this side first, where tonic gives CANCELLED.
 #[derive(Clone, Debug)]
-pub struct Traced(Channel);
+pub struct Client {
+    channel: Channel,
+    bearer: Option<Bearer>,
+}
 
 /// Prepares a channel to `url`; it connects at the first call and again after each loss. Needs a Tokio runtime.
 pub fn channel(url: &str) -> Result<Channel, Problem> {
@@ -54,9 +57,11 @@ pub fn channel(url: &str) -> Result<Channel, Problem> {
     Ok(endpoint.connect_with_connector_lazy(gathered))
 }
 
-/// Makes a channel carry traces and clear deadlines.
-pub fn traced(channel: Channel) -> Traced {
-    Traced(channel)
+impl Client {
+    /// Calls over a channel; without a bearer, without a token.
+    pub fn new(channel: Channel, bearer: Option<Bearer>) -> Self {
+        Self { channel, bearer }
+    }
 }
 
 /// A request that gives up after `timeout`, on both sides.
@@ -66,22 +71,28 @@ pub fn request<T>(message: T, timeout: Duration) -> tonic::Request<T> {
     request
 }
 
-impl Service<Request<Body>> for Traced {
+impl Service<Request<Body>> for Client {
     type Response = Response<Body>;
     type Error = Status;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.0.poll_ready(context).map_err(failure)
+        self.channel.poll_ready(context).map_err(failure)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // A call that brings a token of its own keeps it.
+        if let Some(bearer) = &self.bearer
+            && !request.headers().contains_key(AUTHORIZATION)
+        {
+            request.headers_mut().insert(AUTHORIZATION, bearer.value());
+        }
         if let Some(parent) = telemetry::current_traceparent()
             && let Ok(value) = HeaderValue::try_from(parent)
         {
             request.headers_mut().insert(telemetry::TRACEPARENT, value);
         }
-        let answer = self.0.call(request);
+        let answer = self.channel.call(request);
         Box::pin(async move { answer.await.map_err(failure) })
     }
 }

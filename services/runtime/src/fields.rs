@@ -7,8 +7,13 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::status::{Violation, invalid};
+use crate::{
+    Access,
+    status::{Violation, invalid},
+};
 
+/// What the names of everything begin with.
+const COMMUNITIES: &str = "communities";
 const PAGE_SIZE: i64 = 50;
 const MAX_PAGE_SIZE: i64 = 1000;
 /// How much of a wrong value is quoted back.
@@ -18,15 +23,20 @@ const MAX_QUOTED: usize = 60;
 #[derive(Debug)]
 pub struct Fields {
     domain: &'static str,
+    access: Access,
     violations: Vec<Violation>,
+    /// A community was named that the caller may not see.
+    denied: bool,
 }
 
 impl Fields {
-    /// Starts with nothing wrong; `domain` is the error domain of the service.
-    pub fn new(domain: &'static str) -> Self {
+    /// Starts with nothing wrong; `domain` is the error domain of the service. Whatever community is named has to be one that `access` sees.
+    pub fn new(domain: &'static str, access: &Access) -> Self {
         Self {
             domain,
+            access: access.clone(),
             violations: Vec::new(),
+            denied: false,
         }
     }
 
@@ -93,7 +103,13 @@ impl Fields {
             self.fail(field, "required");
             return [Uuid::nil(); N];
         }
-        resource_name(value, pattern).unwrap_or_else(|| {
+        let read = resource_name(value, pattern);
+        if let Some([community, ..]) = read.as_ref().map(|ids| &ids[..])
+            && pattern[0] == COMMUNITIES
+        {
+            self.denied |= !self.access.sees(*community);
+        }
+        read.unwrap_or_else(|| {
             let form: Vec<String> = pattern
                 .iter()
                 .map(|kind| format!("{kind}/{{uuid}}"))
@@ -182,8 +198,11 @@ impl Fields {
         known
     }
 
-    /// Ends the reading: INVALID_ARGUMENT with every violation, if there was one.
+    /// Ends the reading: PERMISSION_DENIED for a community that the caller may not see, INVALID_ARGUMENT with every violation.
     pub fn finish(self) -> Result<(), Status> {
+        if self.denied {
+            return Err(self.access.not_your_community());
+        }
         if self.violations.is_empty() {
             Ok(())
         } else {
@@ -268,7 +287,7 @@ mod tests {
 
     /// What is said about the fields that `read` reads.
     fn violations<T>(read: impl FnOnce(&mut Fields) -> T) -> Vec<String> {
-        let mut fields = Fields::new("test.linli");
+        let mut fields = Fields::new("test.linli", &Access::everything("test"));
         read(&mut fields);
         match fields.finish() {
             Ok(()) => vec![],
@@ -285,7 +304,7 @@ mod tests {
     #[test]
     fn a_good_request_is_read_into_values() {
         let id = Uuid::parse_str(ID).unwrap();
-        let mut fields = Fields::new("test.linli");
+        let mut fields = Fields::new("test.linli", &Access::everything("test"));
 
         assert_eq!(fields.uuid("member_id", ID), id);
         assert_eq!(fields.optional_uuid("hold_id", ""), None);
@@ -405,7 +424,7 @@ mod tests {
     #[test]
     fn times_are_cut_to_microseconds_and_checked() {
         let time = |seconds, nanos| Some(Timestamp { seconds, nanos });
-        let mut fields = Fields::new("test.linli");
+        let mut fields = Fields::new("test.linli", &Access::everything("test"));
         let read = fields.time("at", &time(1_700_000_000, 123_456_789));
         assert_eq!(timestamp(read), time(1_700_000_000, 123_456_000).unwrap());
 

@@ -1,8 +1,8 @@
-//! What every service needs and no service should write again: time, ids, the database, the gRPC server and client,
+//! What every service needs and no service should write again: time, ids, identity, the database, the gRPC server and client,
 //! errors, request fields, background loops and telemetry. It knows no word of the domain.
 
+mod access;
 mod call;
-mod caller;
 mod client;
 mod clock;
 mod database;
@@ -24,8 +24,10 @@ mod trace;
 mod web;
 mod worker;
 
-pub use caller::Caller;
-pub use client::{Traced, channel, request, traced};
+pub use access::{
+    Access, Authority, Bearer, Callers, Holder, Issuer, Minter, Role, Roles, read_issuers,
+};
+pub use client::{Client, channel, request};
 pub use clock::Clock;
 pub use database::{
     MIGRATIONS, connect, constraint, create_database, is_retryable, is_unavailable, migrate,
@@ -45,5 +47,5 @@ pub use status::{
 pub use stop::Stop;
 pub use telemetry::{Telemetry, current_traceparent, init, init_quiet, span_with_parent};
 #[cfg(any(test, feature = "testing"))]
-pub use testing::TestDatabase;
+pub use testing::{TestDatabase, acquainted, asked, asked_by};
 pub use worker::{Nudge, Progress, spawn_worker};

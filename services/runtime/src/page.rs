@@ -60,11 +60,12 @@ fn fingerprint(query: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Access;
 
     #[test]
     fn a_token_brings_back_its_cursor() {
         let token = encode_page_token("ListEntries a", &(42_i64, "x"));
-        let mut fields = Fields::new("test.linli");
+        let mut fields = Fields::new("test.linli", &Access::everything("test"));
         let cursor: Option<(i64, String)> = decode_page_token(&mut fields, "ListEntries a", &token);
         assert_eq!(cursor, Some((42, "x".to_owned())));
         assert_eq!(
@@ -82,7 +83,7 @@ mod tests {
             ("ListEntries a", "next"),
             ("ListEntries a", &token[1..]),
         ] {
-            let mut fields = Fields::new("test.linli");
+            let mut fields = Fields::new("test.linli", &Access::everything("test"));
             assert_eq!(decode_page_token::<i64>(&mut fields, query, token), None);
             assert!(
                 fields

@@ -1,7 +1,7 @@
 //! The server of every service: gRPC, gRPC-Web and JSON on one port, health, reflection, what `call` gives each request, and an orderly
 //! end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::{TcpListener, lookup_host};
 use tokio_stream::StreamExt;
@@ -11,7 +11,8 @@ use tonic_health::ServingStatus;
 use tower::util::option_layer;
 
 use crate::{
-    Problem, Stop,
+    Authority, Problem, Stop,
+    access::Guard,
     call::CallLayer,
     gathered::Gathered,
     web::{Origins, WebLayer},
@@ -49,9 +50,15 @@ impl Server {
         Self { origins, ..self }
     }
 
-    /// Serves until `stop`: then it is not healthy any more, takes no new connection, and ends when the calls in
+    /// Serves the callers whom `authority` knows and the contract names for each method, until `stop`: then it is not healthy any more, takes no new connection, and ends when the calls in
     /// progress have ended, after 20 s at the latest.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Problem> {
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        authority: Authority,
+        stop: CancellationToken,
+    ) -> Result<(), Problem> {
+        let guard = Arc::new(Guard::new(self.descriptor, authority)?);
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -76,7 +83,10 @@ impl Server {
             .accept_http1(true)
             .layer(option_layer(origins.cors()))
             .layer(WebLayer::new(self.descriptor, origins)?)
-            .layer(CallLayer(Stop(closing.clone())))
+            .layer(CallLayer {
+                stop: Stop(closing.clone()),
+                guard,
+            })
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .max_concurrent_streams(1024)

@@ -1,5 +1,5 @@
 //! Databases for tests: one private Postgres a test process, started on first use, and in it a database of its own for
-//! each test. Nothing is left when the process ends, however its tests end.
+//! each test. Nothing is left when the process ends, however its tests end. And callers who may do everything.
 
 use std::sync::{
     Mutex, OnceLock,
@@ -8,7 +8,10 @@ use std::sync::{
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, postgres::PgConnectOptions};
 
-use crate::{Postgres, Problem, connect, create_database, migrate};
+use crate::{
+    Access, Authority, Bearer, Clock, Holder, Minter, Postgres, Problem, Role, Roles, connect,
+    create_database, migrate,
+};
 
 const TEMPLATE: &str = "linli_template";
 
@@ -136,6 +139,28 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+/// A request of someone who may do everything.
+pub fn asked<T>(message: T) -> tonic::Request<T> {
+    asked_by("test", message)
+}
+
+/// The same of someone in particular.
+pub fn asked_by<T>(subject: &str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(Access::everything(subject));
+    request
+}
+
+/// Whom a server is to trust, and what may then do everything there, in any process of the test.
+pub fn acquainted() -> (Authority, Bearer) {
+    let clock = Clock::system();
+    let minter = Minter::new("test", [7; 32]);
+    let trusted = vec![minter.issuer(Roles::from_iter(Role::ALL))];
+    let holder = Holder::everywhere("test", Role::ALL);
+    let authority = Authority::new(clock.clone(), trusted).expect("its key is at hand");
+    (authority, Bearer::minted(minter, holder, clock))
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use std::{
 
 use http::uri::PathAndQuery;
 use opentelemetry::trace::TracerProvider;
-use runtime::{Fields, Problem, Server, Traced, channel, listen, reason_of, request, traced};
+use runtime::{
+    Access, Authority, Client, Clock, Fields, Problem, Server, channel, listen, reason_of, request,
+};
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +69,7 @@ async fn answer(path: String, text: String) -> Result<tonic::Response<String>, S
     match path.as_str() {
         "/test.v1.Probe/Echo" => Ok(tonic::Response::new(text)),
         "/test.v1.Probe/Read" => {
-            let mut fields = Fields::new("test.linli");
+            let mut fields = Fields::new("test.linli", &Access::default());
             fields.uuid("member_id", &text);
             fields.finish()?;
             Ok(tonic::Response::new(text))
@@ -86,6 +88,11 @@ async fn answer(path: String, text: String) -> Result<tonic::Response<String>, S
     }
 }
 
+/// Nobody is trusted, and nobody has to be: the probe is in no contract.
+fn nobody() -> Authority {
+    Authority::new(Clock::system(), vec![]).unwrap()
+}
+
 struct Running {
     url: String,
     stop: CancellationToken,
@@ -97,17 +104,13 @@ impl Running {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let server = Server::new(
-            Probe::NAME,
-            Routes::new(Probe),
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-        );
-        let ended = tokio::spawn(server.run(listener, stop.clone()));
+        let server = Server::new(Probe::NAME, Routes::new(Probe), &[]);
+        let ended = tokio::spawn(server.run(listener, nobody(), stop.clone()));
         Self { url, stop, ended }
     }
 
-    fn client(&self) -> Traced {
-        traced(channel(&self.url).unwrap())
+    fn client(&self) -> Client {
+        Client::new(channel(&self.url).unwrap(), None)
     }
 
     async fn call(&self, method: &str, text: &str, timeout: Duration) -> Result<String, Status> {
@@ -126,7 +129,7 @@ impl Running {
 }
 
 async fn call(
-    client: Traced,
+    client: Client,
     method: &str,
     text: &str,
     timeout: Duration,
@@ -222,7 +225,7 @@ async fn a_server_that_is_away_is_unavailable() {
     let listener = listen("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let client = traced(channel(&url).unwrap());
+    let client = Client::new(channel(&url).unwrap(), None);
     let status = call(client, "Echo", "", PATIENCE).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use http::{Request, Response, uri::PathAndQuery};
-use runtime::{Server, channel, listen, request, traced};
+use runtime::{Authority, Client, Clock, Server, channel, listen, request};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
@@ -105,10 +105,11 @@ async fn speaks_when_asked_to() {
     let listener = listen("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = Server::new("test.v1.Probe", Routes::default(), b"");
-    tokio::spawn(server.run(listener, CancellationToken::new()));
+    let authority = Authority::new(Clock::system(), vec![]).unwrap();
+    tokio::spawn(server.run(listener, authority, CancellationToken::new()));
 
     async {
-        let mut grpc = tonic::client::Grpc::new(traced(channel(&url).unwrap()));
+        let mut grpc = tonic::client::Grpc::new(Client::new(channel(&url).unwrap(), None));
         grpc.ready().await.unwrap();
         let codec = ProstCodec::<(), ()>::default();
         let path = PathAndQuery::from_static("/test.v1.Probe/Nothing");

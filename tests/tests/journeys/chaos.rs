@@ -193,7 +193,6 @@ impl Customer {
         let record = settle!(self, activity, create_service_record, service).unwrap();
         let verification = act::VerifyServiceRecordRequest {
             name: record.name,
-            verifier: "STAFF01".to_owned(),
             request_id: self.id(),
         };
         settle!(self, activity, verify_service_record, verification).unwrap();

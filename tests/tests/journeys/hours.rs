@@ -50,7 +50,6 @@ async fn a_rejected_service_counts_for_nothing_and_stays_rejected() {
     let record = world.record(world.service(&member, 60)).await;
     let rejection = act::RejectServiceRecordRequest {
         name: record.name.clone(),
-        verifier: "STAFF01".to_owned(),
         reason: "nobody saw them".to_owned(),
         request_id: world.id(),
     };

@@ -5,6 +5,8 @@
 mod resident;
 mod setup;
 
+mod access;
+
 mod earning;
 mod hours;
 

@@ -162,7 +162,7 @@ async fn an_id_that_was_used_for_something_else_is_refused() {
     });
     reused(world.hold(other).await);
     let mut other = verification;
-    other.verifier = "STAFF02".to_owned();
+    other.name = world.record(world.service(&member, 30)).await.name;
     reused(send!(client, verify_service_record, other));
     let mut other = batch;
     other.transfers[1].amount += 1;

@@ -6,12 +6,13 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use journeys::{
     World, refused, send,
-    web::{ORIGIN, Reply, Web, post},
+    web::{ORIGIN, Reply, post},
     wire,
 };
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use proto::ledger::v1 as led;
+use runtime::{Holder, Role};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -65,7 +66,8 @@ fn assert_same(reply: &Reply, status: &Status, what: &str) {
 
 #[tokio::test]
 async fn every_method_gives_the_same_errors_in_json() {
-    let (world, web) = (World::start().await, Web::default());
+    let world = World::start().await;
+    let web = world.web();
     let mut asked = 0;
     for method in wire::methods() {
         let empty = DynamicMessage::new(method.input());
@@ -83,7 +85,8 @@ async fn every_method_gives_the_same_errors_in_json() {
 
 #[tokio::test]
 async fn a_mini_program_shows_the_balance_redeems_and_hears_why_it_may_not() {
-    let (world, web) = (World::start().await, Web::default());
+    let world = World::start().await;
+    let web = world.web();
     let (_, offer, member) = world.counter(12).await;
     let get_account = wire::method("GetAccount");
     let account = json!({ "name": world.points(&member).await.name });
@@ -124,7 +127,8 @@ async fn a_mini_program_shows_the_balance_redeems_and_hears_why_it_may_not() {
 
 #[tokio::test]
 async fn what_is_no_request_is_told_apart() {
-    let (world, web) = (World::empty().await, Web::default());
+    let world = World::empty().await;
+    let web = world.web();
     let url = format!("{}/{LEDGER}", world.system.ledger.url());
     let method = format!("{url}/PostTransfers");
     let json_of = |body: &str| post(&method, "application/json", body.to_owned());
@@ -197,7 +201,8 @@ async fn what_is_no_request_is_told_apart() {
 
 #[tokio::test]
 async fn what_proto3_lets_vary_may_vary() {
-    let (world, web) = (World::start().await, Web::default());
+    let world = World::start().await;
+    let web = world.web();
     let member = world.volunteer().with_points(7).await;
     let account = world.points(&member).await;
     let url = format!("{}/{LEDGER}/ListEntries", world.system.ledger.url());
@@ -214,7 +219,8 @@ async fn what_proto3_lets_vary_may_vary() {
 
 #[tokio::test]
 async fn what_is_too_much_is_refused_and_told_back_in_short() {
-    let (world, web) = (World::empty().await, Web::default());
+    let world = World::empty().await;
+    let web = world.web();
     let url = format!("{}/{LEDGER}/PostTransfers", world.system.ledger.url());
     let long = "a".repeat(1 << 20);
     let short_of = async |body: String, code: StatusCode| {
@@ -238,7 +244,8 @@ async fn what_is_too_much_is_refused_and_told_back_in_short() {
 
 #[tokio::test]
 async fn a_time_limit_holds_over_http_too_also_for_a_body_that_never_comes() {
-    let (world, web) = (World::empty().await, Web::default());
+    let world = World::empty().await;
+    let web = world.web();
     let url = format!("{}/{LEDGER}/GetAccount", world.system.ledger.url());
     let mut late = post(&url, "application/json", "{}");
     let no_time = "0m".parse().unwrap();
@@ -248,9 +255,10 @@ async fn a_time_limit_holds_over_http_too_also_for_a_body_that_never_comes() {
 
     let address = world.system.ledger.address();
     let mut stalled = TcpStream::connect(address).await.unwrap();
+    let token = world.token(&Holder::everywhere("web", [Role::Staff]));
     let head = format!(
         "POST /{LEDGER}/GetAccount HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-         grpc-timeout: 50m\r\ncontent-length: 100\r\n\r\n{{"
+         authorization: Bearer {token}\r\ngrpc-timeout: 50m\r\ncontent-length: 100\r\n\r\n{{"
     );
     stalled.write_all(head.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
@@ -260,7 +268,8 @@ async fn a_time_limit_holds_over_http_too_also_for_a_body_that_never_comes() {
 
 #[tokio::test]
 async fn streams_are_lines_and_end_with_what_went_wrong() {
-    let (world, web) = (World::start().await, Web::default());
+    let world = World::start().await;
+    let web = world.web();
     let member = world.volunteer().with_points(7).await;
     let account = world.points(&member).await;
     let url = |method: &str| format!("{}/{LEDGER}/{method}", world.system.ledger.url());
@@ -330,7 +339,8 @@ async fn streams_are_lines_and_end_with_what_went_wrong() {
 
 #[tokio::test]
 async fn a_browser_calls_by_grpc_web() {
-    let (world, web) = (World::start().await, Web::default());
+    let world = World::start().await;
+    let web = world.web();
     let member = world.volunteer().with_points(7).await;
     let name = world.points(&member).await.name;
     let url = format!("{}/{LEDGER}/GetAccount", world.system.ledger.url());
@@ -368,7 +378,8 @@ async fn a_browser_calls_by_grpc_web() {
 
 #[tokio::test]
 async fn only_pages_that_were_named_may_call_from_a_browser() {
-    let (world, web) = (World::empty().await, Web::default());
+    let world = World::empty().await;
+    let web = world.web();
     let url = format!("{}/{LEDGER}/GetAccount", world.system.ledger.url());
     let preflight = async |origin: &str| {
         let request = Request::builder()

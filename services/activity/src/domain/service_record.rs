@@ -76,7 +76,10 @@ pub struct RecordFilter {
 /// Who decides on a record, and when.
 #[derive(Debug, Clone)]
 pub struct Verdict<'a> {
-    pub verifier: &'a str,
+    /// Who decides, as their token names them.
+    pub by: &'a str,
+    /// Whether their token says that they are the record's member.
+    pub is_member: bool,
     /// Why, for a rejection or a revocation.
     pub reason: Option<&'a str>,
     pub at: DateTime<Utc>,
@@ -129,12 +132,12 @@ impl ServiceRecord {
                 needed: from.word().to_owned(),
             });
         }
-        if is_member(verdict.verifier, member) {
+        if verdict.is_member || names_member(verdict.by, member) {
             return Err(Refusal::SelfVerification { record: self.id });
         }
         Ok(Self {
             state: to,
-            decided_by: Some(verdict.verifier.to_owned()),
+            decided_by: Some(verdict.by.to_owned()),
             decided_at: Some(verdict.at),
             reason: verdict.reason.map(str::to_owned),
             ..self
@@ -142,12 +145,12 @@ impl ServiceRecord {
     }
 }
 
-/// Whether a verifier's text means this member: by number, by UUID in any spelling, or by resource name.
-fn is_member(verifier: &str, member: &Member) -> bool {
-    let verifier = verifier.trim().to_lowercase();
-    let last = verifier.rsplit('/').next().unwrap_or_default();
+/// Whether a caller is named like this member: by number, by UUID in any spelling, or by resource name.
+fn names_member(caller: &str, member: &Member) -> bool {
+    let caller = caller.trim().to_lowercase();
+    let last = caller.rsplit('/').next().unwrap_or_default();
     let number = member.number.trim().to_lowercase();
-    verifier == number || last == number || Uuid::try_parse(last).is_ok_and(|id| id == member.id)
+    caller == number || last == number || Uuid::try_parse(last).is_ok_and(|id| id == member.id)
 }
 
 #[cfg(test)]
@@ -193,9 +196,10 @@ mod tests {
         }
     }
 
-    fn verdict(verifier: &str) -> Verdict<'_> {
+    fn verdict(by: &str) -> Verdict<'_> {
         Verdict {
-            verifier,
+            by,
+            is_member: false,
             reason: Some("why"),
             at: DateTime::UNIX_EPOCH,
         }

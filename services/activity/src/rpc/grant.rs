@@ -1,12 +1,13 @@
 //! Grants and their explanations.
 
 use proto::activity::v1 as pb;
+use runtime::Access;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{
-    Place, fields, member, optional_enumeration, optional_neighbour, policy, programme, resource,
-    service_record,
+    Place, fields, member, optional_enumeration, optional_neighbour, own, policy, programme,
+    resource, service_record,
 };
 use crate::{
     Activity,
@@ -22,9 +23,11 @@ pub(super) async fn get(
     activity: &Activity,
     request: Request<pb::GetGrantRequest>,
 ) -> Result<pb::Grant, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "grants");
     fields.finish()?;
+    own_grant(activity, &access, community, id).await?;
     Ok(encode(&activity.get_grant(community, id).await?))
 }
 
@@ -32,8 +35,9 @@ pub(super) async fn list(
     activity: &Activity,
     request: Request<pb::ListGrantsRequest>,
 ) -> Result<pb::ListGrantsResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, programme) = resource(&mut fields, "parent", &request.parent, "programmes");
     let member = optional_neighbour(
         &mut fields,
@@ -56,6 +60,7 @@ pub(super) async fn list(
     );
     let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
     fields.finish()?;
+    own::list_of(activity, &access, community, member).await?;
     let filter = GrantFilter {
         community,
         programme,
@@ -74,11 +79,27 @@ pub(super) async fn explain(
     activity: &Activity,
     request: Request<pb::ExplainGrantRequest>,
 ) -> Result<pb::GrantExplanation, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "grants");
     fields.finish()?;
+    own_grant(activity, &access, community, id).await?;
     let explained = activity.explain_grant(community, id).await?;
     Ok(encode_explanation(&explained))
+}
+
+/// Refuses those who may only see what is their own, unless the grant's member is.
+async fn own_grant(
+    activity: &Activity,
+    access: &Access,
+    community: Community,
+    id: Uuid,
+) -> Result<(), Status> {
+    if !access.is_limited() {
+        return Ok(());
+    }
+    let grant = activity.find_grant(community, id).await?;
+    own::found(activity, access, community, grant.map(|grant| grant.member)).await
 }
 
 fn encode_explanation(explained: &Explained) -> pb::GrantExplanation {

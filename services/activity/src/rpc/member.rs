@@ -2,12 +2,12 @@
 
 use chrono::Datelike;
 use proto::activity::v1 as pb;
-use runtime::Fields;
+use runtime::{Access, Fields};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{
-    Place, call, chosen_id, community, fields, optional_neighbour, required, resource,
+    Place, call, chosen_id, community, fields, optional_neighbour, own, required, resource,
     service_record, team,
 };
 use crate::{
@@ -23,8 +23,9 @@ pub(super) async fn create(
     activity: &Activity,
     request: Request<pb::CreateMemberRequest>,
 ) -> Result<pb::Member, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "CreateMember", &request);
@@ -62,9 +63,11 @@ pub(super) async fn get(
     activity: &Activity,
     request: Request<pb::GetMemberRequest>,
 ) -> Result<pb::Member, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "members");
     fields.finish()?;
+    own::member(activity, &access, community, id).await?;
     Ok(encode(activity.get_member(community, id).await?))
 }
 
@@ -72,8 +75,9 @@ pub(super) async fn list(
     activity: &Activity,
     request: Request<pb::ListMembersRequest>,
 ) -> Result<pb::ListMembersResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let number = fields.optional_text("number", &request.number, 32);
     let query = format!("ListMembers {} {number}", request.parent);
@@ -94,12 +98,14 @@ pub(super) async fn list_hours(
     activity: &Activity,
     request: Request<pb::ListHourEntriesRequest>,
 ) -> Result<pb::ListHourEntriesResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, member) = resource(&mut fields, "parent", &request.parent, "members");
     let query = format!("ListHourEntries {}", request.parent);
     let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
     fields.finish()?;
+    own::member(activity, &access, community, member).await?;
     let page = activity
         .list_hour_entries(community, member, place.after.unwrap_or(0), place.size)
         .await?;

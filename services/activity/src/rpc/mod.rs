@@ -4,6 +4,7 @@
 mod error;
 mod grant;
 mod member;
+mod own;
 mod policy;
 mod programme;
 mod service_record;
@@ -14,7 +15,7 @@ use proto::activity::v1::{
     self as pb,
     activity_service_server::{ActivityService, ActivityServiceServer},
 };
-use runtime::{Fields, Server};
+use runtime::{Access, Fields, Server};
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
@@ -185,8 +186,8 @@ impl<C: serde::de::DeserializeOwned + serde::Serialize> Place<C> {
     }
 }
 
-fn fields() -> Fields {
-    Fields::new(DOMAIN)
+fn fields(access: &Access) -> Fields {
+    Fields::new(DOMAIN, access)
 }
 
 /// The message field of a request that must be there.

@@ -3,7 +3,7 @@
 mod text;
 
 use proto::activity::v1 as pb;
-use runtime::Fields;
+use runtime::{Access, Fields};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -22,8 +22,9 @@ pub(super) async fn create(
     activity: &Activity,
     request: Request<pb::CreatePolicyRevisionRequest>,
 ) -> Result<pb::PolicyRevision, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, programme) = resource(&mut fields, "parent", &request.parent, "programmes");
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "CreatePolicyRevision", &request);
@@ -40,8 +41,9 @@ pub(super) async fn activate(
     activity: &Activity,
     request: Request<pb::ActivatePolicyRevisionRequest>,
 ) -> Result<pb::PolicyRevision, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let key = revision_key(&mut fields, &request.name);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
@@ -58,8 +60,9 @@ pub(super) async fn discard(
     activity: &Activity,
     request: Request<pb::DiscardPolicyRevisionRequest>,
 ) -> Result<pb::PolicyRevision, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let key = revision_key(&mut fields, &request.name);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
@@ -71,7 +74,8 @@ pub(super) async fn get(
     activity: &Activity,
     request: Request<pb::GetPolicyRevisionRequest>,
 ) -> Result<pb::PolicyRevision, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let key = revision_key(&mut fields, &request.get_ref().name);
     fields.finish()?;
     Ok(encode(activity.get_policy_revision(key).await?))
@@ -81,8 +85,9 @@ pub(super) async fn list(
     activity: &Activity,
     request: Request<pb::ListPolicyRevisionsRequest>,
 ) -> Result<pb::ListPolicyRevisionsResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, programme) = resource(&mut fields, "parent", &request.parent, "programmes");
     let query = format!("ListPolicyRevisions {}", request.parent);
     let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));

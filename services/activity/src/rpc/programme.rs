@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::activity::v1 as pb;
-use runtime::{Deadline, Fields};
+use runtime::{Access, Deadline, Fields};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -22,8 +22,9 @@ pub(super) async fn create(
     request: Request<pb::CreateProgrammeRequest>,
 ) -> Result<pb::Programme, Status> {
     let timeout = Deadline::of(&request).remaining(LEDGER_TIMEOUT);
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "CreateProgramme", &request);
@@ -39,7 +40,8 @@ pub(super) async fn get(
     activity: &Activity,
     request: Request<pb::GetProgrammeRequest>,
 ) -> Result<pb::Programme, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "programmes");
     fields.finish()?;
     Ok(encode(activity.get_programme(community, id).await?))
@@ -49,8 +51,9 @@ pub(super) async fn list(
     activity: &Activity,
     request: Request<pb::ListProgrammesRequest>,
 ) -> Result<pb::ListProgrammesResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let query = format!("ListProgrammes {}", request.parent);
     let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
@@ -69,7 +72,8 @@ pub(super) async fn get_summary(
     activity: &Activity,
     request: Request<pb::GetProgrammeSummaryRequest>,
 ) -> Result<pb::ProgrammeSummary, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "programmes");
     fields.finish()?;
     let summary = activity.get_programme_summary(community, id).await?;

@@ -2,13 +2,13 @@
 
 use chrono::TimeDelta;
 use proto::activity::v1 as pb;
-use runtime::Fields;
+use runtime::{Access, Fields};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{
     Place, call, chosen_id, community, fields, grant, member, neighbour, optional_enumeration,
-    optional_neighbour, programme, required, resource,
+    optional_neighbour, own, programme, required, resource,
 };
 use crate::{
     Activity,
@@ -23,8 +23,9 @@ pub(super) async fn create(
     activity: &Activity,
     request: Request<pb::CreateServiceRecordRequest>,
 ) -> Result<pb::ServiceRecord, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "CreateServiceRecord", &request);
@@ -70,6 +71,7 @@ pub(super) async fn create(
     let Some(role) = role else {
         return Err(runtime::internal());
     };
+    own::member(activity, &access, community, member).await?;
     let new = NewServiceRecord {
         id,
         programme,
@@ -87,16 +89,16 @@ pub(super) async fn verify(
     activity: &Activity,
     request: Request<pb::VerifyServiceRecordRequest>,
 ) -> Result<pb::ServiceRecord, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, record) = resource(&mut fields, "name", &request.name, "serviceRecords");
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "VerifyServiceRecord", &request);
-    let verifier = fields.text("verifier", &request.verifier, 120);
     fields.finish()?;
     let decide = Decide {
         record,
-        verifier,
+        by: access,
         reason: None,
     };
     Ok(encode(activity.verify_service_record(&call, decide).await?))
@@ -106,17 +108,17 @@ pub(super) async fn reject(
     activity: &Activity,
     request: Request<pb::RejectServiceRecordRequest>,
 ) -> Result<pb::ServiceRecord, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, record) = resource(&mut fields, "name", &request.name, "serviceRecords");
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "RejectServiceRecord", &request);
-    let verifier = fields.text("verifier", &request.verifier, 120);
     let reason = Some(fields.text("reason", &request.reason, 200));
     fields.finish()?;
     let decide = Decide {
         record,
-        verifier,
+        by: access,
         reason,
     };
     Ok(encode(activity.reject_service_record(&call, decide).await?))
@@ -126,17 +128,17 @@ pub(super) async fn revoke(
     activity: &Activity,
     request: Request<pb::RevokeServiceRecordRequest>,
 ) -> Result<pb::ServiceRecord, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let (community, record) = resource(&mut fields, "name", &request.name, "serviceRecords");
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "RevokeServiceRecord", &request);
-    let verifier = fields.text("verifier", &request.verifier, 120);
     let reason = Some(fields.text("reason", &request.reason, 200));
     fields.finish()?;
     let decide = Decide {
         record,
-        verifier,
+        by: access,
         reason,
     };
     Ok(encode(activity.revoke_service_record(&call, decide).await?))
@@ -146,7 +148,8 @@ pub(super) async fn get(
     activity: &Activity,
     request: Request<pb::GetServiceRecordRequest>,
 ) -> Result<pb::ServiceRecord, Status> {
-    let mut fields = fields();
+    let access = Access::of(&request);
+    let mut fields = fields(&access);
     let (community, id) = resource(
         &mut fields,
         "name",
@@ -154,6 +157,11 @@ pub(super) async fn get(
         "serviceRecords",
     );
     fields.finish()?;
+    if access.is_limited() {
+        let record = activity.find_service_record(community, id).await?;
+        let member = record.map(|record| record.member);
+        own::found(activity, &access, community, member).await?;
+    }
     Ok(encode(activity.get_service_record(community, id).await?))
 }
 
@@ -161,8 +169,9 @@ pub(super) async fn list(
     activity: &Activity,
     request: Request<pb::ListServiceRecordsRequest>,
 ) -> Result<pb::ListServiceRecordsResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let member = optional_neighbour(
         &mut fields,
@@ -183,6 +192,7 @@ pub(super) async fn list(
     );
     let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
     fields.finish()?;
+    own::list_of(activity, &access, community, member).await?;
     let filter = RecordFilter {
         community,
         member,

@@ -1,6 +1,7 @@
 //! Teams.
 
 use proto::activity::v1 as pb;
+use runtime::Access;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -15,8 +16,9 @@ pub(super) async fn create(
     activity: &Activity,
     request: Request<pb::CreateTeamRequest>,
 ) -> Result<pb::Team, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let call = call(community, request_id, "CreateTeam", &request);
@@ -36,8 +38,9 @@ pub(super) async fn list(
     activity: &Activity,
     request: Request<pb::ListTeamsRequest>,
 ) -> Result<pb::ListTeamsResponse, Status> {
+    let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields();
+    let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let query = format!("ListTeams {}", request.parent);
     let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));

@@ -9,7 +9,7 @@ mod revoking;
 mod verifying;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use runtime::{Clock, Ids, TestDatabase};
+use runtime::{Access, Client, Clock, Ids, TestDatabase};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ impl World {
         let clock = Clock::manual(start());
         let ids = Ids::new(clock.clone());
         // Port 1 is reserved and nobody listens there.
-        let closed = runtime::channel("http://127.0.0.1:1").unwrap();
+        let closed = Client::new(runtime::channel("http://127.0.0.1:1").unwrap(), None);
         let activity = Activity::new(pool.clone(), clock.clone(), ids.clone(), closed);
         let programme = Programme {
             community: Community(ids.next()),
@@ -228,7 +228,7 @@ impl World {
 fn by(verifier: &str, record: &ServiceRecord) -> Decide {
     Decide {
         record: record.id,
-        verifier: verifier.to_owned(),
+        by: Access::everything(verifier),
         reason: Some("checked again".to_owned()),
     }
 }

@@ -1,7 +1,8 @@
 //! The contract's own side: every wrong field is named, lists go on where they stopped, nothing personal leaves.
 
 use proto::activity::v1::{self as pb, activity_service_server::ActivityService};
-use tonic::{Code, Request, Status};
+use runtime::{Client, acquainted, asked, asked_by};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::*;
@@ -22,7 +23,7 @@ fn wrong_fields(status: &Status) -> Vec<String> {
 
 macro_rules! refuses {
     ($service:ident.$rpc:ident($request:expr) for $($field:literal),+ $(,)?) => {
-        let status = $service.$rpc(Request::new($request)).await.unwrap_err();
+        let status = $service.$rpc(asked($request)).await.unwrap_err();
         assert_eq!(wrong_fields(&status), [$($field),+], stringify!($rpc));
     };
 }
@@ -54,11 +55,11 @@ async fn empty_requests_are_refused_with_the_fields_they_lack() {
         for "parent", "request_id", "service_record", "service_record.programme", "service_record.member",
             "service_record.role", "service_record.category", "service_record.activity", "service_record.start_time",
             "service_record.end_time");
-    refuses!(service.verify_service_record(pb::VerifyServiceRecordRequest::default()) for "name", "request_id", "verifier");
+    refuses!(service.verify_service_record(pb::VerifyServiceRecordRequest::default()) for "name", "request_id");
     refuses!(service.reject_service_record(pb::RejectServiceRecordRequest::default())
-        for "name", "request_id", "verifier", "reason");
+        for "name", "request_id", "reason");
     refuses!(service.revoke_service_record(pb::RevokeServiceRecordRequest::default())
-        for "name", "request_id", "verifier", "reason");
+        for "name", "request_id", "reason");
     refuses!(service.get_service_record(pb::GetServiceRecordRequest::default()) for "name");
     refuses!(service.list_service_records(pb::ListServiceRecordsRequest::default()) for "parent");
     refuses!(service.get_grant(pb::GetGrantRequest::default()) for "name");
@@ -180,7 +181,7 @@ async fn a_service_ends_after_it_began_within_a_day_and_not_in_the_future() {
         refuses!(service.create_service_record(record(began, lasted)) for "service_record.end_time");
     }
     let status = service
-        .create_service_record(Request::new(record(-86_400, 86_400)))
+        .create_service_record(asked(record(-86_400, 86_400)))
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
@@ -207,7 +208,7 @@ async fn lists_go_on_where_they_stopped_and_only_for_their_own_query() {
     let mut seen = Vec::new();
     loop {
         let page = service
-            .list_members(Request::new(request.clone()))
+            .list_members(asked(request.clone()))
             .await
             .unwrap()
             .into_inner();
@@ -246,12 +247,12 @@ async fn a_name_and_a_phone_number_come_in_and_never_go_out() {
     };
 
     let created = service
-        .create_member(Request::new(request.clone()))
+        .create_member(asked(request.clone()))
         .await
         .unwrap()
         .into_inner();
     let repeated = service
-        .create_member(Request::new(request))
+        .create_member(asked(request))
         .await
         .unwrap()
         .into_inner();
@@ -284,16 +285,15 @@ async fn refusals_carry_their_reason_and_their_values() {
     let service = Service(world.activity.clone());
     let member = world.member().await;
     let record = world.served(&member, 30, 2).await;
-    let verify = |verifier: &str| pb::VerifyServiceRecordRequest {
+    let verify = || pb::VerifyServiceRecordRequest {
         name: format!(
             "communities/{}/serviceRecords/{}",
             world.community.0, record.id
         ),
-        verifier: verifier.to_owned(),
         request_id: world.ids.next().to_string(),
     };
     let own = service
-        .verify_service_record(Request::new(verify(&member.number)))
+        .verify_service_record(asked_by(&member.number, verify()))
         .await
         .unwrap_err();
     assert_eq!(
@@ -301,15 +301,15 @@ async fn refusals_carry_their_reason_and_their_values() {
         (Code::FailedPrecondition, Some("SELF_VERIFICATION"))
     );
 
-    let first = verify("STAFF01");
+    let first = verify();
     let verified = service
-        .verify_service_record(Request::new(first.clone()))
+        .verify_service_record(asked(first.clone()))
         .await
         .unwrap()
         .into_inner();
     assert!(verified.grant.starts_with("communities/"));
     let late = service
-        .verify_service_record(Request::new(verify("STAFF01")))
+        .verify_service_record(asked(verify()))
         .await
         .unwrap_err();
     let info = late.get_details_error_info().unwrap();
@@ -320,11 +320,11 @@ async fn refusals_carry_their_reason_and_their_values() {
     assert_eq!(info.metadata["state"], "VERIFIED");
 
     let reused = pb::VerifyServiceRecordRequest {
-        verifier: "STAFF02".to_owned(),
+        name: format!("communities/{}/serviceRecords/{GOOD}", world.community.0),
         ..first
     };
     let status = service
-        .verify_service_record(Request::new(reused))
+        .verify_service_record(asked(reused))
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -343,7 +343,7 @@ async fn a_grant_is_explained_with_every_step() {
     let name = format!("communities/{}/grants/{}", world.community.0, grant.id);
 
     let explained = service
-        .explain_grant(Request::new(pb::ExplainGrantRequest { name }))
+        .explain_grant(asked(pb::ExplainGrantRequest { name }))
         .await
         .unwrap()
         .into_inner();
@@ -375,9 +375,12 @@ async fn the_server_answers_over_grpc_and_ends_in_order() {
     let tasks = tokio_util::task::TaskTracker::new();
     let listener = runtime::listen("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tasks.spawn(world.activity.server().run(listener, stop.clone()));
+    let (authority, bearer) = acquainted();
+    let server = world.activity.server();
+    tasks.spawn(server.run(listener, authority, stop.clone()));
     world.activity.spawn_workers(&tasks, &stop);
-    let mut client = ActivityServiceClient::new(runtime::channel(&url).unwrap());
+    let mut client =
+        ActivityServiceClient::new(Client::new(runtime::channel(&url).unwrap(), Some(bearer)));
 
     let name = format!(
         "communities/{}/programmes/{}",

@@ -1,5 +1,6 @@
 //! The contract `linli.ledger.v1` in front of the use cases: reads requests, renders answers, maps errors.
 
+mod own;
 mod parse;
 mod proof;
 mod render;
@@ -11,7 +12,7 @@ use proto::ledger::v1::{
     ledger_service_server::{LedgerService, LedgerServiceServer},
     proof_service_server::ProofServiceServer,
 };
-use runtime::{Server, Stop, encode_page_token};
+use runtime::{Access, Server, Stop, encode_page_token};
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
 use self::{render::Community, status::status, stream::Answers};
@@ -45,7 +46,8 @@ impl LedgerService for Rpc {
     type WatchEntriesStream = Answers<pb::Entry>;
 
     async fn create_asset(&self, request: Request<pb::CreateAssetRequest>) -> Answer<pb::Asset> {
-        let (community, code, exponent) = parse::create_asset(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, code, exponent) = parse::create_asset(&access, request.into_inner())?;
         let asset = self
             .0
             .create_asset(community, code, exponent)
@@ -58,7 +60,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::CreateAccountRequest>,
     ) -> Answer<pb::Account> {
-        let (community, definition) = parse::create_account(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, definition) = parse::create_account(&access, request.into_inner())?;
         let account = self
             .0
             .create_account(community, definition)
@@ -70,7 +73,9 @@ impl LedgerService for Rpc {
     }
 
     async fn get_account(&self, request: Request<pb::GetAccountRequest>) -> Answer<pb::Account> {
-        let (community, id) = parse::account_name(&request.into_inner().name)?;
+        let access = Access::of(&request);
+        let (community, id) = parse::account_name(&access, &request.into_inner().name)?;
+        own::account(&self.0, &access, community, id).await?;
         let account = self.0.account(community, id).await.map_err(status)?;
         Ok(Response::new(
             Community(community).account(account, self.0.now()),
@@ -81,7 +86,9 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::GetAccountBalanceRequest>,
     ) -> Answer<pb::AccountBalance> {
-        let (community, account, point) = parse::account_balance(request.get_ref())?;
+        let access = Access::of(&request);
+        let (community, account, point) = parse::account_balance(&access, request.get_ref())?;
+        own::account(&self.0, &access, community, account).await?;
         let balance = self
             .0
             .account_balance(community, account, point)
@@ -95,7 +102,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::ListAccountsRequest>,
     ) -> Answer<pb::ListAccountsResponse> {
-        let (community, query, token_query) = parse::list_accounts(&request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, query, token_query) = parse::list_accounts(&access, &request.into_inner())?;
         let accounts = self.0.accounts(community, query).await.map_err(status)?;
         let last = last_of_full(&accounts, query.limit).map(|account| account.id().0);
         let now = self.0.now();
@@ -115,7 +123,9 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::UpdateAccountLimitsRequest>,
     ) -> Answer<pb::Account> {
-        let (community, id, limits, revision) = parse::update_account_limits(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, id, limits, revision) =
+            parse::update_account_limits(&access, request.into_inner())?;
         let account = self
             .0
             .update_account_limits(community, id, limits, revision)
@@ -130,7 +140,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::PostTransfersRequest>,
     ) -> Answer<pb::PostTransfersResponse> {
-        let (community, requests) = parse::post_transfers(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, requests) = parse::post_transfers(&access, request.into_inner())?;
         let outcomes = self
             .0
             .post_transfers(community, requests)
@@ -147,13 +158,15 @@ impl LedgerService for Rpc {
         &self,
         request: Request<Streaming<pb::StreamTransfersRequest>>,
     ) -> Answer<Self::StreamTransfersStream> {
+        let access = Access::of(&request);
         let stop = Stop::of(&request);
-        let verdicts = stream::transfers(self.0.clone(), request.into_inner(), stop);
+        let verdicts = stream::transfers(self.0.clone(), request.into_inner(), access, stop);
         Ok(Response::new(verdicts))
     }
 
     async fn create_hold(&self, request: Request<pb::CreateHoldRequest>) -> Answer<pb::Hold> {
-        let (community, id, hold) = parse::create_hold(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, id, hold) = parse::create_hold(&access, request.into_inner())?;
         let hold = self
             .0
             .create_hold(community, id, hold)
@@ -163,7 +176,8 @@ impl LedgerService for Rpc {
     }
 
     async fn get_hold(&self, request: Request<pb::GetHoldRequest>) -> Answer<pb::Hold> {
-        let (community, hold) = parse::hold_name(&request.into_inner().name)?;
+        let access = Access::of(&request);
+        let (community, hold) = parse::hold_name(&access, &request.into_inner().name)?;
         let hold = self.0.hold(community, hold).await.map_err(status)?;
         Ok(Response::new(Community(community).hold(hold)))
     }
@@ -172,7 +186,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::CaptureHoldRequest>,
     ) -> Answer<pb::CaptureHoldResponse> {
-        let (community, id, capture) = parse::capture_hold(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, id, capture) = parse::capture_hold(&access, request.into_inner())?;
         let (hold, entry) = self
             .0
             .capture_hold(community, id, capture)
@@ -186,7 +201,8 @@ impl LedgerService for Rpc {
     }
 
     async fn release_hold(&self, request: Request<pb::ReleaseHoldRequest>) -> Answer<pb::Hold> {
-        let (community, id, release) = parse::release_hold(&request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, id, release) = parse::release_hold(&access, &request.into_inner())?;
         let hold = self
             .0
             .release_hold(community, id, release)
@@ -196,7 +212,8 @@ impl LedgerService for Rpc {
     }
 
     async fn reverse_entry(&self, request: Request<pb::ReverseEntryRequest>) -> Answer<pb::Entry> {
-        let (community, id, reverse) = parse::reverse_entry(request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, id, reverse) = parse::reverse_entry(&access, request.into_inner())?;
         let entry = self
             .0
             .reverse_entry(community, id, reverse)
@@ -206,8 +223,12 @@ impl LedgerService for Rpc {
     }
 
     async fn get_entry(&self, request: Request<pb::GetEntryRequest>) -> Answer<pb::Entry> {
-        let (community, sequence) = parse::entry_name(&request.into_inner().name)?;
+        let access = Access::of(&request);
+        let (community, sequence) = parse::entry_name(&access, &request.into_inner().name)?;
+        own::entry(&self.0, &access, community, sequence).await?;
         let entry = self.0.entry(community, sequence).await.map_err(status)?;
+        let shown = own::hide(&self.0, &access, community, vec![entry]).await?;
+        let entry = shown.into_iter().next().ok_or_else(runtime::internal)?;
         Ok(Response::new(Community(community).entry(entry)))
     }
 
@@ -215,19 +236,22 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::ListEntriesRequest>,
     ) -> Answer<pb::ListEntriesResponse> {
-        let (community, search, token_query) = parse::list_entries(request.get_ref())?;
+        let access = Access::of(&request);
+        let (community, search, token_query) = parse::list_entries(&access, request.get_ref())?;
+        own::list_of(&self.0, &access, community, search.account).await?;
         let page = self
             .0
             .list_entries(community, &search)
             .await
             .map_err(status)?;
-        let entries = page.entries.into_iter();
+        let entries = own::hide(&self.0, &access, community, page.entries).await?;
         Ok(Response::new(pb::ListEntriesResponse {
             next_page_token: page
                 .next
                 .map(|next| encode_page_token(&token_query, &next))
                 .unwrap_or_default(),
             entries: entries
+                .into_iter()
                 .map(|entry| Community(community).entry(entry))
                 .collect(),
         }))
@@ -237,7 +261,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::WatchEntriesRequest>,
     ) -> Answer<Self::WatchEntriesStream> {
-        let (community, after) = parse::watch_entries(request.get_ref())?;
+        let access = Access::of(&request);
+        let (community, after) = parse::watch_entries(&access, request.get_ref())?;
         let stop = Stop::of(&request);
         let entries = self.0.watch_entries(community, after, stop);
         Ok(Response::new(stream::entries(community, entries)))
@@ -247,7 +272,10 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::ListExpiringLotsRequest>,
     ) -> Answer<pb::ListExpiringLotsResponse> {
-        let (community, query, token_query) = parse::list_expiring_lots(request.get_ref())?;
+        let access = Access::of(&request);
+        let (community, query, token_query) =
+            parse::list_expiring_lots(&access, request.get_ref())?;
+        own::list_of(&self.0, &access, community, query.account).await?;
         let lots = self
             .0
             .list_expiring_lots(community, &query)
@@ -269,7 +297,9 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::ListExpiryScheduleRequest>,
     ) -> Answer<pb::ListExpiryScheduleResponse> {
-        let (community, query, token_query) = parse::list_expiry_schedule(request.get_ref())?;
+        let access = Access::of(&request);
+        let (community, query, token_query) =
+            parse::list_expiry_schedule(&access, request.get_ref())?;
         let sums = self
             .0
             .list_expiry_schedule(community, &query)
@@ -288,7 +318,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::SweepExpiredRequest>,
     ) -> Answer<pb::SweepExpiredResponse> {
-        let community = parse::parent(&request.into_inner().parent)?;
+        let access = Access::of(&request);
+        let community = parse::parent(&access, &request.into_inner().parent)?;
         let swept = self.0.sweep_expired(community).await.map_err(status)?;
         Ok(Response::new(pb::SweepExpiredResponse {
             expired_lots: swept.lots,
@@ -300,7 +331,8 @@ impl LedgerService for Rpc {
         &self,
         request: Request<pb::GetTrialBalanceRequest>,
     ) -> Answer<pb::TrialBalance> {
-        let (community, programme) = parse::trial_balance(&request.into_inner())?;
+        let access = Access::of(&request);
+        let (community, programme) = parse::trial_balance(&access, &request.into_inner())?;
         let balance = self
             .0
             .trial_balance(community, programme)

@@ -1,10 +1,10 @@
 //! The contract's `ProofService` in front of the proofs.
 
 use proto::ledger::v1::{self as pb, proof_service_server::ProofService};
-use runtime::{Fields, timestamp};
+use runtime::{Access, Fields, timestamp};
 use tonic::{Request, Response, Status};
 
-use super::{Answer, DOMAIN, parse, render::Community, status::status};
+use super::{Answer, DOMAIN, own, parse, render::Community, status::status};
 use crate::{Ledger, proof::tree::leaf_hash, store::CheckpointRow};
 
 pub struct ProofRpc(pub Ledger);
@@ -15,9 +15,10 @@ impl ProofService for ProofRpc {
         &self,
         request: Request<pb::GetCheckpointRequest>,
     ) -> Answer<pb::Checkpoint> {
+        let access = Access::of(&request);
         let request = request.into_inner();
-        let community = parse::parent(&request.parent)?;
-        let size = optional_size("tree_size", request.tree_size)?;
+        let community = parse::parent(&access, &request.parent)?;
+        let size = optional_size(&access, "tree_size", request.tree_size)?;
         let found = self.0.checkpoint(community, size).await.map_err(status)?;
         Ok(Response::new(checkpoint(found)))
     }
@@ -26,9 +27,11 @@ impl ProofService for ProofRpc {
         &self,
         request: Request<pb::GetInclusionProofRequest>,
     ) -> Answer<pb::InclusionProof> {
+        let access = Access::of(&request);
         let request = request.into_inner();
-        let (community, sequence) = parse::entry_name(&request.name)?;
-        let size = optional_size("tree_size", request.tree_size)?;
+        let (community, sequence) = parse::entry_name(&access, &request.name)?;
+        let size = optional_size(&access, "tree_size", request.tree_size)?;
+        own::entry(&self.0, &access, community, sequence).await?;
         let proof = self
             .0
             .inclusion_proof(community, sequence, size)
@@ -48,10 +51,11 @@ impl ProofService for ProofRpc {
         &self,
         request: Request<pb::GetConsistencyProofRequest>,
     ) -> Answer<pb::ConsistencyProof> {
+        let access = Access::of(&request);
         let request = request.into_inner();
-        let community = parse::parent(&request.parent)?;
-        let old = optional_size("old_size", request.old_size)?.unwrap_or(0);
-        let new = optional_size("new_size", request.new_size)?;
+        let community = parse::parent(&access, &request.parent)?;
+        let old = optional_size(&access, "old_size", request.old_size)?.unwrap_or(0);
+        let new = optional_size(&access, "new_size", request.new_size)?;
         let (new_size, hashes) = self
             .0
             .consistency_proof(community, old, new)
@@ -73,8 +77,8 @@ impl ProofService for ProofRpc {
     }
 }
 
-fn optional_size(field: &str, size: i64) -> Result<Option<i64>, Status> {
-    let mut fields = Fields::new(DOMAIN);
+fn optional_size(access: &Access, field: &str, size: i64) -> Result<Option<i64>, Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let size = fields.range(field, size, 0, i64::MAX);
     fields.finish()?;
     Ok((size > 0).then_some(size))

@@ -5,7 +5,7 @@
 use std::{pin::Pin, time::Duration};
 
 use proto::ledger::v1 as pb;
-use runtime::{Fields, Stop};
+use runtime::{Access, Stop, Violation};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Status, Streaming};
@@ -48,11 +48,12 @@ pub fn entries(
 pub fn transfers(
     ledger: Ledger,
     messages: Streaming<pb::StreamTransfersRequest>,
+    access: Access,
     stop: Stop,
 ) -> Answers<pb::StreamTransfersResponse> {
     let (answers, verdicts) = mpsc::channel(AHEAD);
     let work = async move {
-        if let Err(end) = import(&ledger, messages, &answers, stop).await {
+        if let Err(end) = import(&ledger, messages, &access, &answers, stop).await {
             // The caller may have gone in the meantime.
             let _ = answers.send(Err(end)).await;
         }
@@ -68,12 +69,13 @@ type Verdicts = Sender<Result<pb::StreamTransfersResponse, Status>>;
 async fn import(
     ledger: &Ledger,
     messages: Streaming<pb::StreamTransfersRequest>,
+    access: &Access,
     verdicts: &Verdicts,
     stop: Stop,
 ) -> Result<(), Status> {
     let (items, waiting) = mpsc::channel(MAX_TRANSFERS);
     // However the reading ends, what was read is posted and answered first; when the posting fails, nothing more is read.
-    let read = async { Ok(read(messages, items, stop).await) };
+    let read = async { Ok(read(messages, access, items, stop).await) };
     let (end, open_chain) = tokio::try_join!(read, post(ledger, waiting, verdicts))?;
     end?;
     match open_chain {
@@ -87,6 +89,7 @@ async fn import(
 
 async fn read(
     mut messages: Streaming<pb::StreamTransfersRequest>,
+    access: &Access,
     items: Sender<Items>,
     Stop(stop): Stop,
 ) -> Result<(), Status> {
@@ -100,10 +103,10 @@ async fn read(
         let Some(message) = message else {
             return Ok(());
         };
-        let named = parse::stream_parent(&message.parent, community)?;
+        let named = parse::stream_parent(access, &message.parent, community)?;
         community = Some(named);
         for transfer in message.transfers {
-            let request = parse::stream_item(named, number, transfer)?;
+            let request = parse::stream_item(access, named, number, transfer)?;
             number += 1;
             if items.send((named, request)).await.is_err() {
                 return Ok(());
@@ -199,12 +202,11 @@ fn not_linked(number: u64, why: &str) -> Status {
 }
 
 fn wrong(field: &str, why: &str) -> Status {
-    let mut fields = Fields::new(DOMAIN);
-    fields.fail(field, why);
-    match fields.finish() {
-        Err(invalid) => invalid,
-        Ok(()) => runtime::internal(),
-    }
+    let violation = Violation {
+        field: field.to_owned(),
+        description: why.to_owned(),
+    };
+    runtime::invalid(DOMAIN, vec![violation])
 }
 
 fn index(count: usize) -> u64 {

@@ -9,8 +9,8 @@ use std::{
 };
 
 use ledger::{Error, Ledger};
-use proto::ledger::v1::{self as pb, ledger_service_client::LedgerServiceClient as Client};
-use runtime::Deadline;
+use proto::ledger::v1::{self as pb, ledger_service_client::LedgerServiceClient};
+use runtime::{Client, Deadline};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -309,7 +309,8 @@ async fn post_over_the_wire(
     let listener = runtime::listen("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let server = tokio::spawn(ledger.server().run(listener, stop.clone()));
+    let (authority, bearer) = runtime::acquainted();
+    let server = tokio::spawn(ledger.server().run(listener, authority, stop.clone()));
     let name = |number: u128| format!("communities/{}/accounts/{}", community.0, account(number).0);
     let request = pb::PostTransfersRequest {
         parent: format!("communities/{}", community.0),
@@ -321,7 +322,10 @@ async fn post_over_the_wire(
             ..pb::Transfer::default()
         }],
     };
-    let mut client = Client::new(runtime::channel(&address).unwrap());
+    let mut client = LedgerServiceClient::new(Client::new(
+        runtime::channel(&address).unwrap(),
+        Some(bearer),
+    ));
     let status = client.post_transfers(request).await.unwrap_err();
     stop.cancel();
     server.await.unwrap().unwrap();

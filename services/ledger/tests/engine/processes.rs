@@ -19,9 +19,9 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use proto::ledger::v1::{
-    self as pb, ledger_service_client::LedgerServiceClient as Client, transfer_verdict::Verdict,
+    self as pb, ledger_service_client::LedgerServiceClient, transfer_verdict::Verdict,
 };
-use runtime::{Clock, Traced, channel, connect, listen, traced};
+use runtime::{Client, Clock, acquainted, channel, connect, listen};
 use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,9 @@ async fn a_ledger_when_asked_to_be_one() {
     println!("\nserves at http://{}", listener.local_addr().unwrap());
     std::io::stdout().flush().unwrap();
     let ledger = Ledger::new(pool, Clock::system());
-    let served = ledger.server().run(listener, CancellationToken::new());
+    let served = ledger
+        .server()
+        .run(listener, acquainted().0, CancellationToken::new());
     served.await.unwrap();
 }
 
@@ -219,7 +221,8 @@ impl Caller {
     async fn ask(&mut self, requests: &[Request]) -> Vec<Told> {
         loop {
             let url = self.url.borrow_and_update().clone();
-            let client = Client::new(traced(channel(&url).unwrap()));
+            let client =
+                LedgerServiceClient::new(Client::new(channel(&url).unwrap(), Some(acquainted().1)));
             match self.try_asking(client, requests).await {
                 Ok(told) => return told,
                 Err(status) => {
@@ -246,7 +249,7 @@ impl Caller {
 
     async fn try_asking(
         &mut self,
-        mut client: Client<Traced>,
+        mut client: LedgerServiceClient<Client>,
         requests: &[Request],
     ) -> Result<Vec<Told>, Status> {
         let request_id = requests[0].id().unwrap().0.to_string();

@@ -8,7 +8,7 @@ use proto::ledger::v1::{
     self as pb, AccountKind, ledger_service_client::LedgerServiceClient,
     proof_service_client::ProofServiceClient, transfer_verdict::Verdict,
 };
-use runtime::{Clock, Problem, TestDatabase, Traced, channel, listen, timestamp, traced};
+use runtime::{Client, Clock, Problem, TestDatabase, acquainted, channel, listen, timestamp};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +28,8 @@ pub struct World {
     _database: TestDatabase,
     pub pool: PgPool,
     pub clock: Clock,
-    pub client: LedgerServiceClient<Traced>,
-    pub proofs: ProofServiceClient<Traced>,
+    pub client: LedgerServiceClient<Client>,
+    pub proofs: ProofServiceClient<Client>,
     /// The one that serves.
     pub ledger: Ledger,
     pub stop: CancellationToken,
@@ -91,8 +91,9 @@ impl World {
         let stop = CancellationToken::new();
         let signer = Signer::from_seed("linli-test", [42; 32]).unwrap();
         let ledger = Ledger::new(pool.clone(), clock.clone()).with_signer(signer);
-        let ended = tokio::spawn(ledger.server().run(listener, stop.clone()));
-        let channel = traced(channel(&url).unwrap());
+        let (authority, bearer) = acquainted();
+        let ended = tokio::spawn(ledger.server().run(listener, authority, stop.clone()));
+        let channel = Client::new(channel(&url).unwrap(), Some(bearer));
         let client = LedgerServiceClient::new(channel.clone());
         let mut world = Self {
             _database: database,

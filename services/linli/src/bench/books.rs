@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proto::ledger::v1::{self as pb, AccountKind, ledger_service_client::LedgerServiceClient};
-use runtime::{Ids, Problem, Traced, timestamp};
-use tonic::transport::Channel;
+use runtime::{Client, Ids, Problem, timestamp};
 use uuid::Uuid;
 
 use super::{
@@ -85,12 +84,11 @@ impl Books {
     /// Opens the accounts and gives every shop and member something; returns how many transfers that took.
     pub async fn set_up(
         self: &Arc<Self>,
-        channel: &Channel,
+        client: &LedgerServiceClient<Client>,
         wire: &Wire,
         ids: &Ids,
         now: DateTime<Utc>,
     ) -> Result<u64, Problem> {
-        let client = LedgerServiceClient::new(runtime::traced(channel.clone()));
         let request = pb::CreateAssetRequest {
             parent: self.community_name(),
             asset: Some(pb::Asset {
@@ -107,17 +105,17 @@ impl Books {
             (self.hot, AccountKind::Merchant),
             (self.limited, AccountKind::Issuing),
         ];
-        self.open(&client, &special).await?;
+        self.open(client, &special).await?;
         let shops = self.shops.iter().map(|id| (*id, AccountKind::Merchant));
         let members = self.members.iter().map(|id| (*id, AccountKind::Member));
-        self.open(&client, &shops.chain(members).collect::<Vec<_>>())
+        self.open(client, &shops.chain(members).collect::<Vec<_>>())
             .await?;
         self.fund(wire, ids, now).await
     }
 
     async fn open(
         self: &Arc<Self>,
-        client: &LedgerServiceClient<Traced>,
+        client: &LedgerServiceClient<Client>,
         accounts: &[(Uuid, AccountKind)],
     ) -> Result<(), Problem> {
         all_at_once(accounts.iter().copied(), |(id, kind)| {
@@ -175,8 +173,10 @@ impl Books {
     }
 
     /// Where the journal ends, whose accounts have to sum up to zero.
-    pub async fn last_sequence(&self, channel: &Channel) -> Result<i64, Problem> {
-        let client = LedgerServiceClient::new(runtime::traced(channel.clone()));
+    pub async fn last_sequence(
+        &self,
+        client: &LedgerServiceClient<Client>,
+    ) -> Result<i64, Problem> {
         let request = pb::GetTrialBalanceRequest {
             parent: self.community_name(),
             ..Default::default()

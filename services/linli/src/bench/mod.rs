@@ -62,10 +62,11 @@ mod workload;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, thread, time::Duration};
 
-use runtime::{Clock, Durability, Ids, Postgres, Problem};
+use chrono::TimeDelta;
+use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
+use runtime::{Client, Clock, Durability, Holder, Ids, Minter, Postgres, Problem, Role};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::oneshot;
-use tonic::transport::Channel;
 
 use self::{
     baseline::{Baseline, CONNECTIONS, Payee},
@@ -79,6 +80,7 @@ use self::{
 pub use self::{figure::Figure, load::Timing, till::till};
 use crate::{
     cli::BenchLedgerArgs,
+    key,
     progress::Progress,
     system::{Ports, System, SystemConfig},
     terminal,
@@ -128,7 +130,8 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
     let ids = Ids::new(clock.clone());
     let served = Served::start(&clock, &ids).await?;
     let Served { system, url, .. } = &served;
-    let channel = runtime::channel(&system.ledger.url())?;
+    let client = system.clients()?.ledger;
+    let token = served.token(&clock);
     let ledger = system.ledger.address();
     let mut meter = PgConnection::connect(url).await.map_err(database)?;
     let (version, settings) = meter::settings(&mut meter).await?;
@@ -137,14 +140,15 @@ async fn measure(args: &BenchLedgerArgs, statements: Statements) -> Result<Repor
     // Grants go to the lots that are set up, so both begin at one instant.
     let now = clock.now();
     let posted = books
-        .set_up(&channel, &Wire::connect(ledger).await?, &ids, now)
+        .set_up(&client, &Wire::connect(ledger, &token).await?, &ids, now)
         .await?;
     let rings = Workload::ALL.map(|workload| (workload, Ring::new(workload, &books, &ids, now)));
     let mut bench = Bench {
         baseline: Baseline::set_up(url, &ids).await?,
         timing: args.timing(),
         books,
-        channel,
+        client,
+        token,
         ledger,
         rings: HashMap::from(rings),
         meter,
@@ -169,6 +173,7 @@ struct Served {
     postgres: Postgres,
     url: String,
     system: System,
+    minter: Minter,
 }
 
 impl Served {
@@ -177,20 +182,29 @@ impl Served {
         let url = postgres.url(DATABASE);
         runtime::create_database(&url).await?;
         runtime::migrate(&url).await?;
+        let minter = key::temporary_issuer();
         let system = System::start(SystemConfig {
             database_url: url.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             listen: Ports::ANY,
-            signer: Some(crate::key::temporary()),
+            signer: Some(key::temporary()),
             origins: Vec::new(),
+            minter: minter.clone(),
         })
         .await?;
         Ok(Self {
             postgres,
             url,
             system,
+            minter,
         })
+    }
+
+    /// What another service would call with, for as long as the benchmark may take.
+    fn token(&self, clock: &Clock) -> String {
+        let holder = Holder::everywhere("bench", [Role::Service]);
+        self.minter.mint(&holder, clock.now(), TimeDelta::days(1))
     }
 
     async fn stop(self) -> Result<(), Problem> {
@@ -205,7 +219,9 @@ struct Bench {
     timing: Timing,
     books: Arc<Books>,
     /// For the calls that are not measured.
-    channel: Channel,
+    client: LedgerServiceClient<Client>,
+    /// What the measured calls are made with.
+    token: String,
     ledger: SocketAddr,
     rings: HashMap<Workload, Ring>,
     meter: PgConnection,
@@ -279,7 +295,7 @@ impl Bench {
         // A service closes connections that grow old.
         let mut wires = Vec::new();
         for _ in 0..WIRES {
-            wires.push(Wire::connect(self.ledger).await?);
+            wires.push(Wire::connect(self.ledger, &self.token).await?);
         }
         let transfers = figure.way.transfers();
         let sample = drive(figure.way.in_flight(), timing, move |caller| {
@@ -320,7 +336,7 @@ impl Bench {
 
     /// Makes sure that what was measured has happened.
     async fn end(self) -> Result<Report, Problem> {
-        let sequence = self.books.last_sequence(&self.channel).await?;
+        let sequence = self.books.last_sequence(&self.client).await?;
         if u64::try_from(sequence) != Ok(self.posted) {
             return Err(Problem::new(format!(
                 "{} transfers were accepted and the journal ends at {sequence}",

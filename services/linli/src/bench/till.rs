@@ -285,7 +285,6 @@ impl Counters {
         let record = call!(client, create_service_record, service).await?;
         let verification = act::VerifyServiceRecordRequest {
             name: record.name,
-            verifier: "staff".to_owned(),
             request_id: self.id(),
         };
         call!(client, verify_service_record, verification).await?;

@@ -32,8 +32,8 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Connects to the ledger.
-    pub async fn connect(address: SocketAddr) -> Result<Self, Problem> {
+    /// Connects to the ledger, for the holder of a token.
+    pub async fn connect(address: SocketAddr, token: &str) -> Result<Self, Problem> {
         let failed = |why: &dyn Display| Problem::new(format!("can't connect to {address}: {why}"));
         let socket = TcpStream::connect(address).await;
         let socket = socket.map_err(|error| failed(&error))?;
@@ -49,6 +49,7 @@ impl Wire {
         let head = Request::post(format!("http://{address}{METHOD}"))
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header("grpc-timeout", format!("{}S", rpc::TIMEOUT.as_secs()))
             .body(())
             .map_err(|error| failed(&error))?;

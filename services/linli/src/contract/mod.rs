@@ -7,7 +7,7 @@ mod reference;
 use std::collections::BTreeSet;
 
 use prost_reflect::{DescriptorPool, prost::Message, prost_types::FileDescriptorSet};
-use runtime::Problem;
+use runtime::{Callers, Problem};
 
 use crate::{cli::Contract, role::Role, terminal};
 
@@ -48,6 +48,18 @@ fn descriptor_set() -> Result<Vec<u8>, Problem> {
         all.file.extend(new);
     }
     Ok(all.encode_to_vec())
+}
+
+/// Who may call a method, in a sentence.
+fn callers(who: &Callers) -> String {
+    if who.anyone {
+        return "Callers: anyone, without a token.".to_owned();
+    }
+    match (who.community.is_empty(), who.own.is_empty()) {
+        (false, false) => format!("Callers: {}; about their own: {}.", who.community, who.own),
+        (false, true) => format!("Callers: {}.", who.community),
+        (true, _) => format!("Callers, about their own: {}.", who.own),
+    }
 }
 
 #[cfg(test)]

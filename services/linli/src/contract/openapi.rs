@@ -6,10 +6,10 @@ use prost_reflect::{
     EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, OneofDescriptor,
     ServiceDescriptor,
 };
-use runtime::Problem;
+use runtime::{Callers, Problem};
 use serde_json::{Map, Value, json};
 
-use super::{comments::Comments, pool};
+use super::{callers, comments::Comments, pool};
 use crate::role::Role;
 
 const STATUS: &str = "google.rpc.Status";
@@ -19,7 +19,7 @@ pub(super) fn document() -> Result<Value, Problem> {
     let mut document = Document::default();
     for role in Role::ALL {
         for service in pool(role)?.services() {
-            document.add_service(role, &service);
+            document.add_service(role, &service)?;
         }
     }
     document.add_schemas();
@@ -33,7 +33,12 @@ pub(super) fn document() -> Result<Value, Problem> {
         },
         "tags": document.tags,
         "paths": document.paths,
+        "security": [{"token": []}],
         "components": {
+            "securitySchemes": {"token": {
+                "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                "description": "What has to be in it: proto/linli/access/v1/access.proto.",
+            }},
             "schemas": document.schemas,
             "parameters": {"timeout": {
                 "name": "grpc-timeout",
@@ -61,13 +66,13 @@ struct Document {
 }
 
 impl Document {
-    fn add_service(&mut self, role: Role, service: &ServiceDescriptor) {
+    fn add_service(&mut self, role: Role, service: &ServiceDescriptor) -> Result<(), Problem> {
         let tag = service.full_name();
         let description = self.comments.of(&service.parent_file(), service.path());
         self.tags
             .push(json!({"name": tag, "description": description}));
         for method in service.methods() {
-            let operation = self.operation(tag, &method);
+            let operation = self.operation(tag, &method)?;
             let path = json!({
                 "servers": [{
                     "url": format!("http://127.0.0.1:{}", role.default_port()),
@@ -77,9 +82,10 @@ impl Document {
             });
             self.paths.insert(format!("/{tag}/{}", method.name()), path);
         }
+        Ok(())
     }
 
-    fn operation(&mut self, tag: &str, method: &MethodDescriptor) -> Value {
+    fn operation(&mut self, tag: &str, method: &MethodDescriptor) -> Result<Value, Problem> {
         let service = method.parent_service();
         let description = self.comments.of(&service.parent_file(), method.path());
         let summary = description
@@ -114,18 +120,23 @@ impl Document {
             .input()
             .fields()
             .any(|field| self.is_required(&field));
-        json!({
+        let who = Callers::of(method)?;
+        let mut operation = json!({
             "tags": [tag],
             "operationId": format!("{}_{}", service.name(), method.name()),
             "summary": summary.replace('\n', " ").trim_end_matches('.'),
-            "description": description,
+            "description": format!("{description}\n\n{}", callers(&who)),
             "parameters": [{"$ref": "#/components/parameters/timeout"}],
             "requestBody": {"required": needs_a_body, "content": asked},
             "responses": {
                 "200": {"description": what, "content": answer},
                 "default": {"$ref": "#/components/responses/error"},
             },
-        })
+        });
+        if who.anyone {
+            operation["security"] = json!([]);
+        }
+        Ok(operation)
     }
 
     /// Every message that was referred to, with those that they refer to.

@@ -1,13 +1,13 @@
 //! The contracts as pages to read: every method, message and enum with what the contract says of it.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use prost_reflect::{
     Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
 };
-use runtime::Problem;
+use runtime::{Callers, Problem};
 
-use super::{comments::Comments, pool};
+use super::{callers, comments::Comments, pool};
 use crate::role::Role;
 
 /// Where the comment at the head of a file is: at its `syntax`.
@@ -19,6 +19,7 @@ pub(super) fn text() -> Result<String, Problem> {
     pages.line("# Reference");
     pages.line("");
     pages.line("Generated from the contracts in `proto/`, whose comments it shows. How they look over HTTP is in [json.md](json.md).");
+    pages.table_of_callers()?;
     for role in Role::ALL {
         pages.add(role)?;
     }
@@ -29,6 +30,8 @@ pub(super) fn text() -> Result<String, Problem> {
 struct Pages {
     text: String,
     comments: Comments,
+    /// Files that are told already: what one imports, others import too.
+    told: HashSet<String>,
 }
 
 impl Pages {
@@ -39,13 +42,16 @@ impl Pages {
             .files()
             .filter(|file| file.package_name().starts_with("linli."));
         for file in ours {
+            if !self.told.insert(file.name().to_owned()) {
+                continue;
+            }
             let told = self.comments.of(&file, SYNTAX);
             self.paragraph(&format!("## {}", file.name()), &told);
             for service in file.services() {
                 let told = self.comments.of(&file, service.path());
                 self.paragraph(&format!("### {}", service.full_name()), &told);
                 for method in service.methods() {
-                    self.method(&method);
+                    self.method(&method)?;
                 }
             }
             for message in file.messages() {
@@ -58,7 +64,31 @@ impl Pages {
         Ok(())
     }
 
-    fn method(&mut self, method: &MethodDescriptor) {
+    /// Who may call what, all of it at one glance.
+    fn table_of_callers(&mut self) -> Result<(), Problem> {
+        let told = "Who may call each method about what is their own, and who about anything in their communities.";
+        self.paragraph("## Who may call what", told);
+        let mut rows = Vec::new();
+        for role in Role::ALL {
+            for service in pool(role)?.services() {
+                for method in service.methods() {
+                    let callers = Callers::of(&method)?;
+                    let anyone = if callers.anyone { "anyone" } else { "" };
+                    rows.push(format!(
+                        "| {}.{} | {} | {}{anyone} |",
+                        service.name(),
+                        method.name(),
+                        callers.own,
+                        callers.community
+                    ));
+                }
+            }
+        }
+        self.table("| method | own | community |", &rows);
+        Ok(())
+    }
+
+    fn method(&mut self, method: &MethodDescriptor) -> Result<(), Problem> {
         let file = method.parent_service().parent_file();
         let told = self.comments.of(&file, method.path());
         let stream = |is_stream| if is_stream { "stream of " } else { "" };
@@ -73,6 +103,9 @@ impl Pages {
         self.paragraph(&format!("#### {}", method.name()), &call);
         self.line("");
         self.line(&told);
+        self.line("");
+        self.line(&callers(&Callers::of(method)?));
+        Ok(())
     }
 
     fn message(&mut self, message: &MessageDescriptor) {

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use proto::{activity::v1 as act, ledger::v1 as led, redemption::v1 as red};
-use runtime::{Clock, Problem, reason_of, timestamp};
+use runtime::{Clock, Holder, Problem, Role, reason_of, timestamp};
 use tonic::{Code, Status};
 
 use super::{
@@ -117,25 +117,24 @@ impl Run<'_> {
             .await
             .map_err(|status| failure(format!("CreateServiceRecord {number}"), &status))?
             .name;
-        let verifier = service.verified_by.clone();
+        // Who verifies is who calls.
+        let desk = clients.of(Holder::everywhere(&service.verified_by, [Role::Staff]));
         if !service.verified {
             let rejection = act::RejectServiceRecordRequest {
                 name,
-                verifier,
                 reason: "rejected".to_owned(),
                 request_id: numbering.request("RejectServiceRecord", number),
             };
-            return call!(clients.activity, reject_service_record, rejection)
+            return call!(desk.activity, reject_service_record, rejection)
                 .await
                 .map(drop)
                 .map_err(|status| failure(format!("RejectServiceRecord {number}"), &status));
         }
         let verification = act::VerifyServiceRecordRequest {
             name,
-            verifier,
             request_id: numbering.request("VerifyServiceRecord", number),
         };
-        let record = call!(clients.activity, verify_service_record, verification)
+        let record = call!(desk.activity, verify_service_record, verification)
             .await
             .map_err(|status| failure(format!("VerifyServiceRecord {number}"), &status))?;
         self.settle(&record.grant, number).await

@@ -4,8 +4,8 @@ use proto::activity::v1::{
     GetMemberRequest, GetProgrammeRequest, MemberKind as Kind,
     activity_service_client::ActivityServiceClient,
 };
-use runtime::{Deadline, Traced};
-use tonic::{Code, transport::Channel};
+use runtime::{Client, Deadline};
+use tonic::Code;
 
 use super::{broken, call};
 use crate::{
@@ -17,7 +17,7 @@ const SERVICE: &str = "activity";
 
 /// A client of the activity service.
 #[derive(Debug, Clone)]
-pub struct Activity(ActivityServiceClient<Traced>);
+pub struct Activity(ActivityServiceClient<Client>);
 
 /// What an offer takes from its programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct Programme {
 
 impl Activity {
     /// Makes a client.
-    pub fn new(channel: Channel) -> Self {
-        Self(ActivityServiceClient::new(runtime::traced(channel)))
+    pub fn new(client: Client) -> Self {
+        Self(ActivityServiceClient::new(client))
     }
 
     /// Returns what a decision needs of a member; nothing when there is none.

@@ -11,8 +11,8 @@ use proto::{
         ledger_service_client::LedgerServiceClient, transfer_verdict,
     },
 };
-use runtime::{Deadline, Traced};
-use tonic::{Code, Status, transport::Channel};
+use runtime::{Client, Deadline};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ const GRACE: TimeDelta = TimeDelta::minutes(10);
 
 /// A client of the ledger.
 #[derive(Debug, Clone)]
-pub struct Ledger(LedgerServiceClient<Traced>);
+pub struct Ledger(LedgerServiceClient<Client>);
 
 /// The account of a merchant in a programme.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ pub struct NewAccount {
 
 impl Ledger {
     /// Makes a client.
-    pub fn new(channel: Channel) -> Self {
-        Self(LedgerServiceClient::new(runtime::traced(channel)))
+    pub fn new(client: Client) -> Self {
+        Self(LedgerServiceClient::new(client))
     }
 
     /// Opens a merchant's account in a programme, or finds it open.

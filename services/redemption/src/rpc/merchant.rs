@@ -1,10 +1,13 @@
 //! Requests about merchants and agreements.
 
 use proto::redemption::v1 as pb;
-use runtime::{Fields, timestamp};
+use runtime::{Access, timestamp};
 use tonic::Status;
 
-use super::read::{self, Asked, checked, fields};
+use super::{
+    own,
+    read::{self, Asked, checked, fields},
+};
 use crate::{
     NewAgreement, NewMerchant, Redemption,
     domain::{Agreement, Merchant, MerchantState, Name},
@@ -15,9 +18,10 @@ pub(super) const MERCHANTS: &str = "merchants";
 
 pub(super) async fn create(
     service: &Redemption,
+    access: &Access,
     request: pb::CreateMerchantRequest,
 ) -> Result<pb::Merchant, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let id = fields.optional_uuid("merchant_id", &request.merchant_id);
@@ -35,9 +39,10 @@ pub(super) async fn create(
 
 pub(super) async fn get(
     service: &Redemption,
+    access: &Access,
     request: pb::GetMerchantRequest,
 ) -> Result<pb::Merchant, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, MERCHANTS);
     fields.finish()?;
     Ok(message(service.get_merchant(name).await?))
@@ -45,9 +50,10 @@ pub(super) async fn get(
 
 pub(super) async fn list(
     service: &Redemption,
+    access: &Access,
     request: pb::ListMerchantsRequest,
 ) -> Result<pb::ListMerchantsResponse, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let query = format!("ListMerchants {community}");
     let mut asked = Asked::read(&mut fields, query, request.page_size, &request.page_token);
@@ -62,9 +68,11 @@ pub(super) async fn list(
 
 pub(super) async fn suspend(
     service: &Redemption,
+    access: &Access,
     request: pb::SuspendMerchantRequest,
 ) -> Result<pb::Merchant, Status> {
     let (call, name) = step(
+        access,
         "SuspendMerchant",
         &request.name,
         &request.request_id,
@@ -75,9 +83,11 @@ pub(super) async fn suspend(
 
 pub(super) async fn resume(
     service: &Redemption,
+    access: &Access,
     request: pb::ResumeMerchantRequest,
 ) -> Result<pb::Merchant, Status> {
     let (call, name) = step(
+        access,
         "ResumeMerchant",
         &request.name,
         &request.request_id,
@@ -88,9 +98,11 @@ pub(super) async fn resume(
 
 pub(super) async fn terminate(
     service: &Redemption,
+    access: &Access,
     request: pb::TerminateMerchantRequest,
 ) -> Result<pb::Merchant, Status> {
     let (call, name) = step(
+        access,
         "TerminateMerchant",
         &request.name,
         &request.request_id,
@@ -101,9 +113,10 @@ pub(super) async fn terminate(
 
 pub(super) async fn create_agreement(
     service: &Redemption,
+    access: &Access,
     request: pb::CreateAgreementRequest,
 ) -> Result<pb::Agreement, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let merchant = read::name(&mut fields, "parent", &request.parent, MERCHANTS);
     let request_id = fields.request_id(&request.request_id);
     let id = fields.optional_uuid("agreement_id", &request.agreement_id);
@@ -127,13 +140,15 @@ pub(super) async fn create_agreement(
 
 pub(super) async fn list_agreements(
     service: &Redemption,
+    access: &Access,
     request: pb::ListAgreementsRequest,
 ) -> Result<pb::ListAgreementsResponse, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let merchant = read::name(&mut fields, "parent", &request.parent, MERCHANTS);
     let query = format!("ListAgreements {} {}", merchant.community, merchant.id);
     let mut asked = Asked::read(&mut fields, query, request.page_size, &request.page_token);
     fields.finish()?;
+    own::merchant(access, merchant)?;
     let rows = service.list_agreements(merchant, asked.page()).await?;
     let (rows, next_page_token) = asked.cut(rows, |row| (row.start, row.id));
     Ok(pb::ListAgreementsResponse {
@@ -144,11 +159,13 @@ pub(super) async fn list_agreements(
 
 pub(super) async fn summary(
     service: &Redemption,
+    access: &Access,
     request: pb::GetMerchantSummaryRequest,
 ) -> Result<pb::MerchantSummary, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, MERCHANTS);
     fields.finish()?;
+    own::merchant(access, name)?;
     let rows = service.get_merchant_summary(name).await?;
     Ok(pb::MerchantSummary {
         rows: rows.into_iter().map(summary_row).collect(),
@@ -157,12 +174,13 @@ pub(super) async fn summary(
 
 /// Reads a request that has a name and an id and nothing else.
 fn step(
+    access: &Access,
     method: &'static str,
     name: &str,
     request_id: &str,
     message: &impl prost::Message,
 ) -> Result<(Call, Name), Status> {
-    let mut fields: Fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", name, MERCHANTS);
     let request_id = fields.request_id(request_id);
     let call = read::call(method, name.community, request_id, message);

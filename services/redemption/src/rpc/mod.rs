@@ -2,6 +2,7 @@
 
 mod merchant;
 mod offer;
+mod own;
 mod read;
 mod redemption;
 mod status;
@@ -13,7 +14,7 @@ use proto::redemption::v1::{
     self as pb, DESCRIPTOR,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
 };
-use runtime::{Deadline, Server};
+use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::Redemption;
@@ -35,7 +36,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::CreateMerchantRequest>,
     ) -> Result<Response<pb::Merchant>, Status> {
-        let answer = merchant::create(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::create(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -43,7 +45,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::GetMerchantRequest>,
     ) -> Result<Response<pb::Merchant>, Status> {
-        let answer = merchant::get(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::get(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -51,7 +54,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ListMerchantsRequest>,
     ) -> Result<Response<pb::ListMerchantsResponse>, Status> {
-        let answer = merchant::list(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::list(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -59,7 +63,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::SuspendMerchantRequest>,
     ) -> Result<Response<pb::Merchant>, Status> {
-        let answer = merchant::suspend(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::suspend(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -67,7 +72,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ResumeMerchantRequest>,
     ) -> Result<Response<pb::Merchant>, Status> {
-        let answer = merchant::resume(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::resume(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -75,7 +81,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::TerminateMerchantRequest>,
     ) -> Result<Response<pb::Merchant>, Status> {
-        let answer = merchant::terminate(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::terminate(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -83,7 +90,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::CreateAgreementRequest>,
     ) -> Result<Response<pb::Agreement>, Status> {
-        let answer = merchant::create_agreement(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::create_agreement(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -91,7 +99,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ListAgreementsRequest>,
     ) -> Result<Response<pb::ListAgreementsResponse>, Status> {
-        let answer = merchant::list_agreements(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::list_agreements(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -99,7 +108,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::GetMerchantSummaryRequest>,
     ) -> Result<Response<pb::MerchantSummary>, Status> {
-        let answer = merchant::summary(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = merchant::summary(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -107,8 +117,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::CreateOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = offer::create(&self.0, request.into_inner(), deadline).await?;
+        let answer = offer::create(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -116,7 +127,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::GetOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::get(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::get(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -124,7 +136,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ListOffersRequest>,
     ) -> Result<Response<pb::ListOffersResponse>, Status> {
-        let answer = offer::list(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::list(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -132,7 +145,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::SubmitOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::submit(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::submit(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -140,7 +154,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ReturnOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::send_back(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::send_back(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -148,7 +163,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ActivateOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::activate(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::activate(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -156,7 +172,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::PauseOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::pause(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::pause(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -164,7 +181,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ResumeOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::resume(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::resume(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -172,7 +190,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::EndOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::end(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::end(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -180,7 +199,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ReviseOfferRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::revise(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::revise(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -188,7 +208,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::AdjustOfferStockRequest>,
     ) -> Result<Response<pb::Offer>, Status> {
-        let answer = offer::adjust_stock(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = offer::adjust_stock(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -196,8 +217,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::HoldRedemptionRequest>,
     ) -> Result<Response<pb::Redemption>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = redemption::hold(&self.0, request.into_inner(), deadline).await?;
+        let answer = redemption::hold(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -205,8 +227,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::CaptureRedemptionRequest>,
     ) -> Result<Response<pb::Redemption>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = redemption::capture(&self.0, request.into_inner(), deadline).await?;
+        let answer = redemption::capture(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -214,8 +237,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ReleaseRedemptionRequest>,
     ) -> Result<Response<pb::Redemption>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = redemption::release(&self.0, request.into_inner(), deadline).await?;
+        let answer = redemption::release(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -223,8 +247,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::RedeemRequest>,
     ) -> Result<Response<pb::Redemption>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = redemption::redeem(&self.0, request.into_inner(), deadline).await?;
+        let answer = redemption::redeem(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -232,8 +257,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ReverseRedemptionRequest>,
     ) -> Result<Response<pb::Redemption>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = redemption::reverse(&self.0, request.into_inner(), deadline).await?;
+        let answer = redemption::reverse(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -241,8 +267,9 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::CancelRedemptionByRequestIdRequest>,
     ) -> Result<Response<pb::CancelRedemptionByRequestIdResponse>, Status> {
+        let access = Access::of(&request);
         let deadline = Deadline::of(&request);
-        let answer = redemption::cancel(&self.0, request.into_inner(), deadline).await?;
+        let answer = redemption::cancel(&self.0, &access, request.into_inner(), deadline).await?;
         Ok(Response::new(answer))
     }
 
@@ -250,7 +277,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::GetRedemptionRequest>,
     ) -> Result<Response<pb::Redemption>, Status> {
-        let answer = redemption::get(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = redemption::get(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -258,7 +286,8 @@ impl RedemptionService for Rpc {
         &self,
         request: Request<pb::ListRedemptionsRequest>,
     ) -> Result<Response<pb::ListRedemptionsResponse>, Status> {
-        let answer = redemption::list(&self.0, request.into_inner()).await?;
+        let access = Access::of(&request);
+        let answer = redemption::list(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 }

@@ -1,11 +1,12 @@
 //! Requests about offers.
 
 use proto::redemption::v1 as pb;
-use runtime::{Deadline, Fields, timestamp};
+use runtime::{Access, Deadline, Fields, timestamp};
 use tonic::Status;
 
 use super::{
     merchant::MERCHANTS,
+    own,
     read::{self, Asked, checked, fields},
 };
 use crate::{
@@ -21,10 +22,11 @@ const DEFAULT_REVERSAL_DAYS: i32 = 7;
 
 pub(super) async fn create(
     service: &Redemption,
+    access: &Access,
     request: pb::CreateOfferRequest,
     deadline: Deadline,
 ) -> Result<pb::Offer, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let id = fields.optional_uuid("offer_id", &request.offer_id);
@@ -35,6 +37,11 @@ pub(super) async fn create(
         ..new_offer(&mut fields, &call, offer)
     };
     fields.finish()?;
+    let merchant = Name {
+        community: call.community,
+        id: new.merchant,
+    };
+    own::merchant(access, merchant)?;
     Ok(message(service.create_offer(call, new, deadline).await?))
 }
 
@@ -69,9 +76,10 @@ fn new_offer(fields: &mut Fields, call: &Call, offer: pb::Offer) -> NewOffer {
 
 pub(super) async fn get(
     service: &Redemption,
+    access: &Access,
     request: pb::GetOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, OFFERS);
     fields.finish()?;
     Ok(message(service.get_offer(name).await?))
@@ -79,9 +87,10 @@ pub(super) async fn get(
 
 pub(super) async fn list(
     service: &Redemption,
+    access: &Access,
     request: pb::ListOffersRequest,
 ) -> Result<pb::ListOffersResponse, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let merchant = &request.merchant;
     let query = format!("ListOffers {community} {merchant}");
@@ -101,25 +110,42 @@ pub(super) async fn list(
 
 pub(super) async fn submit(
     service: &Redemption,
+    access: &Access,
     request: pb::SubmitOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let (call, name) = step("SubmitOffer", &request.name, &request.request_id, &request)?;
+    let (call, name) = step(
+        access,
+        "SubmitOffer",
+        &request.name,
+        &request.request_id,
+        &request,
+    )?;
+    own::offer(service, access, name).await?;
     Ok(message(service.submit_offer(call, name).await?))
 }
 
 pub(super) async fn send_back(
     service: &Redemption,
+    access: &Access,
     request: pb::ReturnOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let (call, name) = step("ReturnOffer", &request.name, &request.request_id, &request)?;
+    let (call, name) = step(
+        access,
+        "ReturnOffer",
+        &request.name,
+        &request.request_id,
+        &request,
+    )?;
     Ok(message(service.return_offer(call, name).await?))
 }
 
 pub(super) async fn activate(
     service: &Redemption,
+    access: &Access,
     request: pb::ActivateOfferRequest,
 ) -> Result<pb::Offer, Status> {
     let (call, name) = step(
+        access,
         "ActivateOffer",
         &request.name,
         &request.request_id,
@@ -130,51 +156,79 @@ pub(super) async fn activate(
 
 pub(super) async fn pause(
     service: &Redemption,
+    access: &Access,
     request: pb::PauseOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let (call, name) = step("PauseOffer", &request.name, &request.request_id, &request)?;
+    let (call, name) = step(
+        access,
+        "PauseOffer",
+        &request.name,
+        &request.request_id,
+        &request,
+    )?;
+    own::offer(service, access, name).await?;
     Ok(message(service.pause_offer(call, name).await?))
 }
 
 pub(super) async fn resume(
     service: &Redemption,
+    access: &Access,
     request: pb::ResumeOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let (call, name) = step("ResumeOffer", &request.name, &request.request_id, &request)?;
+    let (call, name) = step(
+        access,
+        "ResumeOffer",
+        &request.name,
+        &request.request_id,
+        &request,
+    )?;
+    own::offer(service, access, name).await?;
     Ok(message(service.resume_offer(call, name).await?))
 }
 
 pub(super) async fn end(
     service: &Redemption,
+    access: &Access,
     request: pb::EndOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let (call, name) = step("EndOffer", &request.name, &request.request_id, &request)?;
+    let (call, name) = step(
+        access,
+        "EndOffer",
+        &request.name,
+        &request.request_id,
+        &request,
+    )?;
+    own::offer(service, access, name).await?;
     Ok(message(service.end_offer(call, name).await?))
 }
 
 pub(super) async fn revise(
     service: &Redemption,
+    access: &Access,
     request: pb::ReviseOfferRequest,
 ) -> Result<pb::Offer, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, OFFERS);
     let request_id = fields.request_id(&request.request_id);
     let points = fields.range("points", request.points, 1, MOST);
     fields.finish()?;
+    own::offer(service, access, name).await?;
     let call = read::call("ReviseOffer", name.community, request_id, &request);
     Ok(message(service.revise_offer(call, name, points).await?))
 }
 
 pub(super) async fn adjust_stock(
     service: &Redemption,
+    access: &Access,
     request: pb::AdjustOfferStockRequest,
 ) -> Result<pb::Offer, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, OFFERS);
     let request_id = fields.request_id(&request.request_id);
     let delta = fields.range("delta", request.delta, -MOST, MOST);
     fields.check("delta", delta != 0, "must not be 0");
     fields.finish()?;
+    own::offer(service, access, name).await?;
     let call = read::call("AdjustOfferStock", name.community, request_id, &request);
     Ok(message(
         service.adjust_offer_stock(call, name, delta).await?,
@@ -183,12 +237,13 @@ pub(super) async fn adjust_stock(
 
 /// Reads a request that has a name and an id and nothing else.
 fn step(
+    access: &Access,
     method: &'static str,
     name: &str,
     request_id: &str,
     message: &impl prost::Message,
 ) -> Result<(Call, Name), Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", name, OFFERS);
     let request_id = fields.request_id(request_id);
     let call = read::call(method, name.community, request_id, message);

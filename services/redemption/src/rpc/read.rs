@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 use proto::google::r#type::Date;
-use runtime::Fields;
+use runtime::{Access, Fields};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use tonic::Status;
@@ -14,8 +14,10 @@ use crate::{
     store::{Call, Page},
 };
 
-pub(super) fn fields() -> Fields {
-    Fields::new(DOMAIN)
+pub(super) const MEMBERS: &str = "members";
+
+pub(super) fn fields(access: &Access) -> Fields {
+    Fields::new(DOMAIN, access)
 }
 
 /// The identity of a call: with the same id, the same method and bytes are the same call.

@@ -2,14 +2,15 @@
 
 use chrono::TimeDelta;
 use proto::redemption::v1 as pb;
-use runtime::{Deadline, Fields, timestamp};
+use runtime::{Access, Deadline, Fields, timestamp};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::{
     merchant::MERCHANTS,
     offer::OFFERS,
-    read::{self, Asked, fields},
+    own,
+    read::{self, Asked, MEMBERS, fields},
 };
 use crate::{
     Order, Redemption, Reversal,
@@ -25,10 +26,11 @@ const MAX_TTL: TimeDelta = TimeDelta::days(30);
 
 pub(super) async fn hold(
     service: &Redemption,
+    access: &Access,
     request: pb::HoldRedemptionRequest,
     deadline: Deadline,
 ) -> Result<pb::Redemption, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let order = Order {
@@ -41,6 +43,7 @@ pub(super) async fn hold(
         Some(ttl) => read_ttl(&mut fields, ttl),
     };
     fields.finish()?;
+    own::order(service, access, community, &order).await?;
     let call = read::call("HoldRedemption", community, request_id, &request);
     Ok(message(
         service.hold_redemption(call, order, ttl, deadline).await?,
@@ -49,10 +52,11 @@ pub(super) async fn hold(
 
 pub(super) async fn redeem(
     service: &Redemption,
+    access: &Access,
     request: pb::RedeemRequest,
     deadline: Deadline,
 ) -> Result<pb::Redemption, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let order = Order {
@@ -61,20 +65,23 @@ pub(super) async fn redeem(
         ..who_and_what(&mut fields, community, &request.member, &request.offer)
     };
     fields.finish()?;
+    own::order(service, access, community, &order).await?;
     let call = read::call("Redeem", community, request_id, &request);
     Ok(message(service.redeem(call, order, deadline).await?))
 }
 
 pub(super) async fn capture(
     service: &Redemption,
+    access: &Access,
     request: pb::CaptureRedemptionRequest,
     deadline: Deadline,
 ) -> Result<pb::Redemption, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
     let request_id = fields.request_id(&request.request_id);
     let quantity = optional_quantity(&mut fields, request.quantity);
     fields.finish()?;
+    own::redemption(service, access, name).await?;
     let call = read::call("CaptureRedemption", name.community, request_id, &request);
     let captured = service.capture_redemption(call, name, quantity, deadline);
     Ok(message(captured.await?))
@@ -82,13 +89,15 @@ pub(super) async fn capture(
 
 pub(super) async fn release(
     service: &Redemption,
+    access: &Access,
     request: pb::ReleaseRedemptionRequest,
     deadline: Deadline,
 ) -> Result<pb::Redemption, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
+    own::redemption(service, access, name).await?;
     let call = read::call("ReleaseRedemption", name.community, request_id, &request);
     Ok(message(
         service.release_redemption(call, name, deadline).await?,
@@ -97,10 +106,11 @@ pub(super) async fn release(
 
 pub(super) async fn reverse(
     service: &Redemption,
+    access: &Access,
     request: pb::ReverseRedemptionRequest,
     deadline: Deadline,
 ) -> Result<pb::Redemption, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
     let request_id = fields.request_id(&request.request_id);
     let reversal = Reversal {
@@ -109,6 +119,7 @@ pub(super) async fn reverse(
         operator: fields.text("operator", &request.operator, 120),
     };
     fields.finish()?;
+    own::redemption(service, access, name).await?;
     let call = read::call("ReverseRedemption", name.community, request_id, &request);
     let reversed = service.reverse_redemption(call, name, reversal, deadline);
     Ok(message(reversed.await?))
@@ -116,14 +127,16 @@ pub(super) async fn reverse(
 
 pub(super) async fn cancel(
     service: &Redemption,
+    access: &Access,
     request: pb::CancelRedemptionByRequestIdRequest,
     deadline: Deadline,
 ) -> Result<pb::CancelRedemptionByRequestIdResponse, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let id = fields.request_id(&request.request_id);
     fields.finish()?;
     let name = Name { community, id };
+    own::redemption_to_be(service, access, name).await?;
     let undone = service
         .cancel_redemption_by_request_id(name, deadline)
         .await?;
@@ -134,19 +147,22 @@ pub(super) async fn cancel(
 
 pub(super) async fn get(
     service: &Redemption,
+    access: &Access,
     request: pb::GetRedemptionRequest,
 ) -> Result<pb::Redemption, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
     fields.finish()?;
+    own::redemption(service, access, name).await?;
     Ok(message(service.get_redemption(name).await?))
 }
 
 pub(super) async fn list(
     service: &Redemption,
+    access: &Access,
     request: pb::ListRedemptionsRequest,
 ) -> Result<pb::ListRedemptionsResponse, Status> {
-    let mut fields = fields();
+    let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let (merchant, member) = (&request.merchant, &request.member);
     let query = format!(
@@ -162,11 +178,14 @@ pub(super) async fn list(
             merchant,
             MERCHANTS,
         ),
-        member: read::optional_name_within(&mut fields, community, "member", member, "members"),
+        member: read::optional_name_within(&mut fields, community, "member", member, MEMBERS),
         state: read_state(&mut fields, request.state),
     };
     let mut asked = Asked::read(&mut fields, query, request.page_size, &request.page_token);
     fields.finish()?;
+    let asks_for = |kind, id: Option<Uuid>| id.is_some_and(|id| access.owns(community, kind, id));
+    let own = asks_for(MEMBERS, filter.member) || asks_for(MERCHANTS, filter.merchant);
+    access.require(own || !access.is_limited())?;
     let rows = service.list_redemptions(filter, asked.page()).await?;
     let (rows, next_page_token) = asked.cut(rows, |row| (row.created_at, row.id));
     Ok(pb::ListRedemptionsResponse {
@@ -178,7 +197,7 @@ pub(super) async fn list(
 /// Reads the member and the offer; the rest is the caller's.
 fn who_and_what(fields: &mut Fields, community: Uuid, member: &str, offer: &str) -> Order {
     Order {
-        member: read::name_within(fields, community, "member", member, "members"),
+        member: read::name_within(fields, community, "member", member, MEMBERS),
         offer: read::name_within(fields, community, "offer", offer, OFFERS),
         quantity: 0,
         validate_only: false,

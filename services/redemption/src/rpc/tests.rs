@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::DateTime;
-use runtime::{Clock, Ids};
+use runtime::{Client, Clock, Ids, asked};
 use sqlx::postgres::PgPoolOptions;
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -17,7 +17,7 @@ const ID: &str = "00000000-0000-4000-8000-000000000003";
 /// A service whose database and neighbours are nowhere: only what is refused before them can be answered.
 fn service() -> Rpc {
     let clock = Clock::manual(DateTime::UNIX_EPOCH);
-    let nowhere = || runtime::channel("http://127.0.0.1:1").unwrap();
+    let nowhere = || Client::new(runtime::channel("http://127.0.0.1:1").unwrap(), None);
     Rpc(Redemption::new(
         PgPoolOptions::new()
             .acquire_timeout(Duration::from_millis(200))
@@ -45,7 +45,7 @@ fn fields_of<T>(answer: Result<Response<T>, Status>) -> Vec<String> {
 
 macro_rules! empty_names {
     ($service:expr, $($rpc:ident: $($field:literal)+;)+) => {$(
-        let fields = fields_of($service.$rpc(Request::new(Default::default())).await);
+        let fields = fields_of($service.$rpc(asked(Default::default())).await);
         for field in [$($field),+] {
             assert!(fields.iter().any(|one| one == field), "{}: {field} not in {fields:?}", stringify!($rpc));
         }
@@ -103,7 +103,7 @@ async fn every_wrong_field_of_an_offer_is_named() {
         ..pb::Offer::default()
     };
     let request = |offer| {
-        Request::new(pb::CreateOfferRequest {
+        asked(pb::CreateOfferRequest {
             parent: COMMUNITY.into(),
             request_id: ID.into(),
             offer: Some(offer),
@@ -152,7 +152,7 @@ async fn every_wrong_field_of_an_order_is_named() {
             ttl,
             validate_only: true,
         };
-        let mut fields = fields_of(service().hold_redemption(Request::new(request)).await);
+        let mut fields = fields_of(service().hold_redemption(asked(request)).await);
         fields.sort();
         assert_eq!(fields, ["member", "offer", "quantity", "request_id", "ttl"]);
     }
@@ -168,7 +168,7 @@ async fn every_wrong_field_of_a_list_is_named() {
         page_size: -1,
         page_token: "!".into(),
     };
-    let mut fields = fields_of(service().list_redemptions(Request::new(request)).await);
+    let mut fields = fields_of(service().list_redemptions(asked(request)).await);
     fields.sort();
     assert_eq!(
         fields,
@@ -181,10 +181,7 @@ async fn without_a_database_the_answer_is_unavailable() {
     let request = pb::GetMerchantRequest {
         name: format!("{COMMUNITY}/merchants/{ID}"),
     };
-    let status = service()
-        .get_merchant(Request::new(request))
-        .await
-        .unwrap_err();
+    let status = service().get_merchant(asked(request)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.get_details_retry_info().is_some());
 }

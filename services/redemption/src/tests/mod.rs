@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Asia;
-use runtime::{Clock, Deadline, Ids, TestDatabase};
+use runtime::{Client, Clock, Deadline, Ids, TestDatabase};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -45,7 +45,7 @@ impl Shop {
         let pool = database.pool(ROLE).await;
         let clock = Clock::manual("2026-03-10T02:00:00Z".parse().unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let nowhere = || runtime::channel("http://127.0.0.1:1").unwrap();
+        let nowhere = || Client::new(runtime::channel("http://127.0.0.1:1").unwrap(), None);
         let service = Redemption::new(
             pool.clone(),
             clock.clone(),

@@ -7,7 +7,7 @@ use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
 use super::JSON;
-use crate::{reason_of, status::MESSAGE_TOO_LARGE};
+use crate::{access::TOKEN_REASONS, reason_of, status::MESSAGE_TOO_LARGE};
 
 /// The reason where there is no such method.
 pub(super) const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
@@ -25,6 +25,9 @@ pub(super) fn response(status: &Status, pool: &DescriptorPool) -> Response<Body>
     headers.insert(header::CONTENT_TYPE, JSON);
     if code == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    if reason_of(status).is_some_and(|reason| TOKEN_REASONS.contains(&reason.as_str())) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let retry = status.get_details_retry_info();
     if let Some(delay) = retry.and_then(|info| info.retry_delay) {

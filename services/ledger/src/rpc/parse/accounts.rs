@@ -1,7 +1,7 @@
 //! Requests about assets, accounts and their sums.
 
 use proto::ledger::v1 as pb;
-use runtime::{Fields, decode_page_token};
+use runtime::{Access, Fields, decode_page_token};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -12,8 +12,11 @@ use crate::{
     store::AccountQuery,
 };
 
-pub fn create_asset(request: pb::CreateAssetRequest) -> Result<(CommunityId, String, i16), Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn create_asset(
+    access: &Access,
+    request: pb::CreateAssetRequest,
+) -> Result<(CommunityId, String, i16), Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     fields.check("asset", request.asset.is_some(), "required");
     let asset = request.asset.unwrap_or_default();
@@ -24,9 +27,10 @@ pub fn create_asset(request: pb::CreateAssetRequest) -> Result<(CommunityId, Str
 }
 
 pub fn create_account(
+    access: &Access,
     request: pb::CreateAccountRequest,
 ) -> Result<(CommunityId, AccountDefinition), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let id = AccountId(fields.uuid("account_id", &request.account_id));
     fields.check("account", request.account.is_some(), "required");
@@ -92,17 +96,18 @@ pub fn create_account(
     ))
 }
 
-pub fn account_name(value: &str) -> Result<(CommunityId, AccountId), Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn account_name(access: &Access, value: &str) -> Result<(CommunityId, AccountId), Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let [community, account] = fields.name("name", value, ["communities", "accounts"]);
     fields.finish()?;
     Ok((CommunityId(community), AccountId(account)))
 }
 
 pub fn list_accounts(
+    access: &Access,
     request: &pb::ListAccountsRequest,
 ) -> Result<(CommunityId, AccountQuery, String), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let programme = optional_programme(&mut fields, community, &request.programme);
     let kind = (request.kind != 0)
@@ -125,9 +130,10 @@ pub fn list_accounts(
 }
 
 pub fn update_account_limits(
+    access: &Access,
     request: pb::UpdateAccountLimitsRequest,
 ) -> Result<(CommunityId, AccountId, AccountLimits, Option<i64>), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let [community, account] = fields.name("name", &request.name, ["communities", "accounts"]);
     let limits = AccountLimits {
         min_balance: request.min_balance,
@@ -150,9 +156,10 @@ pub fn update_account_limits(
 }
 
 pub fn trial_balance(
+    access: &Access,
     request: &pb::GetTrialBalanceRequest,
 ) -> Result<(CommunityId, Option<Uuid>), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let programme = optional_programme(&mut fields, community, &request.programme);
     fields.finish()?;

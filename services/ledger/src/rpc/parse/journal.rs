@@ -1,7 +1,7 @@
 //! Requests that write to the journal.
 
 use proto::ledger::v1 as pb;
-use runtime::Fields;
+use runtime::{Access, Fields};
 use tonic::Status;
 
 use super::{account_id, community, read_entry_name};
@@ -18,9 +18,10 @@ pub const MAX_TRANSFERS: usize = 8_190;
 const MAX_DESCRIPTION: usize = 200;
 
 pub fn post_transfers(
+    access: &Access,
     request: pb::PostTransfersRequest,
 ) -> Result<(CommunityId, Vec<Request>), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let count = request.transfers.len();
     fields.check(
@@ -50,8 +51,12 @@ pub fn post_transfers(
 }
 
 /// The community of a stream of transfers: named in the first message, and in no other or the same.
-pub fn stream_parent(value: &str, before: Option<CommunityId>) -> Result<CommunityId, Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn stream_parent(
+    access: &Access,
+    value: &str,
+    before: Option<CommunityId>,
+) -> Result<CommunityId, Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let named = match before {
         Some(before) if value.is_empty() => before,
         _ => community(&mut fields, value),
@@ -67,11 +72,12 @@ pub fn stream_parent(value: &str, before: Option<CommunityId>) -> Result<Communi
 
 /// The transfer with this number in a stream.
 pub fn stream_item(
+    access: &Access,
     community: CommunityId,
     number: u64,
     transfer: pb::Transfer,
 ) -> Result<Request, Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let item = || format!("item {number}");
     let request = fields.item(item, |fields| read_transfer(fields, community, transfer));
     fields.finish()?;
@@ -112,9 +118,10 @@ fn read_transfer(fields: &mut Fields, community: CommunityId, transfer: pb::Tran
 }
 
 pub fn create_hold(
+    access: &Access,
     request: pb::CreateHoldRequest,
 ) -> Result<(CommunityId, RequestId, CreateHold), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let id = fields.request_id(&request.request_id);
     let posting = Posting {
@@ -147,17 +154,18 @@ pub fn create_hold(
     ))
 }
 
-pub fn hold_name(value: &str) -> Result<(CommunityId, RequestId), Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn hold_name(access: &Access, value: &str) -> Result<(CommunityId, RequestId), Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let [community, hold] = fields.name("name", value, ["communities", "holds"]);
     fields.finish()?;
     Ok((CommunityId(community), RequestId(hold)))
 }
 
 pub fn capture_hold(
+    access: &Access,
     request: pb::CaptureHoldRequest,
 ) -> Result<(CommunityId, RequestId, CaptureHold), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let [community, hold] = fields.name("name", &request.name, ["communities", "holds"]);
     let id = fields.request_id(&request.request_id);
     let capture = CaptureHold {
@@ -171,9 +179,10 @@ pub fn capture_hold(
 }
 
 pub fn release_hold(
+    access: &Access,
     request: &pb::ReleaseHoldRequest,
 ) -> Result<(CommunityId, RequestId, ReleaseHold), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let [community, hold] = fields.name("name", &request.name, ["communities", "holds"]);
     let id = fields.request_id(&request.request_id);
     fields.finish()?;
@@ -187,9 +196,10 @@ pub fn release_hold(
 }
 
 pub fn reverse_entry(
+    access: &Access,
     request: pb::ReverseEntryRequest,
 ) -> Result<(CommunityId, RequestId, ReverseEntry), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let (community, sequence) = read_entry_name(&mut fields, &request.name);
     let id = fields.request_id(&request.request_id);
     let reverse = ReverseEntry {

@@ -5,7 +5,7 @@ mod journal;
 mod reading;
 
 use proto::ledger::v1 as pb;
-use runtime::Fields;
+use runtime::{Access, Fields};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -24,8 +24,8 @@ pub use reading::{
 use super::DOMAIN;
 use crate::domain::{AccountId, AccountKind, CommunityId};
 
-pub fn parent(value: &str) -> Result<CommunityId, Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn parent(access: &Access, value: &str) -> Result<CommunityId, Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, value);
     fields.finish()?;
     Ok(community)

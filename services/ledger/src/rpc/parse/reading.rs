@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use proto::ledger::v1 as pb;
-use runtime::{Fields, decode_page_token};
+use runtime::{Access, Fields, decode_page_token};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -15,10 +15,11 @@ use crate::{
 };
 
 pub fn account_balance(
+    access: &Access,
     request: &pb::GetAccountBalanceRequest,
 ) -> Result<(CommunityId, AccountId, Point), Status> {
     use pb::get_account_balance_request::Point as Asked;
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let [community, account] = fields.name("name", &request.name, ["communities", "accounts"]);
     let point = match &request.point {
         Some(Asked::Sequence(sequence)) => {
@@ -34,17 +35,18 @@ pub fn account_balance(
     Ok((CommunityId(community), AccountId(account), point))
 }
 
-pub fn entry_name(value: &str) -> Result<(CommunityId, i64), Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn entry_name(access: &Access, value: &str) -> Result<(CommunityId, i64), Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let name = read_entry_name(&mut fields, value);
     fields.finish()?;
     Ok(name)
 }
 
 pub fn list_entries(
+    access: &Access,
     request: &pb::ListEntriesRequest,
 ) -> Result<(CommunityId, EntrySearch, String), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let account = (!request.account.is_empty())
         .then(|| account_id(&mut fields, community, "account", &request.account));
@@ -78,8 +80,11 @@ pub fn list_entries(
     Ok((community, search, token_query))
 }
 
-pub fn watch_entries(request: &pb::WatchEntriesRequest) -> Result<(CommunityId, i64), Status> {
-    let mut fields = Fields::new(DOMAIN);
+pub fn watch_entries(
+    access: &Access,
+    request: &pb::WatchEntriesRequest,
+) -> Result<(CommunityId, i64), Status> {
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let after = fields.range("after_sequence", request.after_sequence, 0, i64::MAX);
     fields.finish()?;
@@ -87,9 +92,10 @@ pub fn watch_entries(request: &pb::WatchEntriesRequest) -> Result<(CommunityId, 
 }
 
 pub fn list_expiring_lots(
+    access: &Access,
     request: &pb::ListExpiringLotsRequest,
 ) -> Result<(CommunityId, LotQuery, String), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let account = (!request.account.is_empty())
         .then(|| account_id(&mut fields, community, "account", &request.account));
@@ -114,9 +120,10 @@ pub fn list_expiring_lots(
 }
 
 pub fn list_expiry_schedule(
+    access: &Access,
     request: &pb::ListExpiryScheduleRequest,
 ) -> Result<(CommunityId, ScheduleQuery, String), Status> {
-    let mut fields = Fields::new(DOMAIN);
+    let mut fields = Fields::new(DOMAIN, access);
     let community = community(&mut fields, &request.parent);
     let programme = optional_programme(&mut fields, community, &request.programme);
     let end = fields.optional_time("end_time", &request.end_time);

@@ -1,0 +1,75 @@
+//! What is a caller's own. It is looked at before anything else, so that nobody learns from a refusal what there is.
+
+use runtime::Access;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{merchant::MERCHANTS, read::MEMBERS};
+use crate::{
+    Order, Redemption,
+    domain::{Name, Offer},
+};
+
+/// Refuses those who may only see what is their own, unless the merchant is.
+pub(super) fn merchant(access: &Access, name: Name) -> Result<(), Status> {
+    access.require(access.owns(name.community, MERCHANTS, name.id))
+}
+
+/// Unless the offer's merchant is.
+pub(super) async fn offer(service: &Redemption, access: &Access, name: Name) -> Result<(), Status> {
+    if !access.is_limited() {
+        return Ok(());
+    }
+    let offer = service.find_offer(name).await?;
+    let own = |offer: Offer| access.owns(name.community, MERCHANTS, offer.merchant);
+    access.require(offer.is_some_and(own))
+}
+
+/// Unless the member who takes is, or the merchant who gives.
+pub(super) async fn order(
+    service: &Redemption,
+    access: &Access,
+    community: Uuid,
+    order: &Order,
+) -> Result<(), Status> {
+    if access.owns(community, MEMBERS, order.member) {
+        return Ok(());
+    }
+    let id = order.offer;
+    offer(service, access, Name { community, id }).await
+}
+
+/// Unless the redemption's member is, or its merchant.
+pub(super) async fn redemption(
+    service: &Redemption,
+    access: &Access,
+    name: Name,
+) -> Result<(), Status> {
+    access.require(is_party(service, access, name).await? == Some(true))
+}
+
+/// The same for a redemption that may not be there yet.
+pub(super) async fn redemption_to_be(
+    service: &Redemption,
+    access: &Access,
+    name: Name,
+) -> Result<(), Status> {
+    access.require(is_party(service, access, name).await? != Some(false))
+}
+
+/// Whether the caller has a part in a redemption; nothing when there is none.
+async fn is_party(
+    service: &Redemption,
+    access: &Access,
+    name: Name,
+) -> Result<Option<bool>, Status> {
+    if !access.is_limited() {
+        return Ok(Some(true));
+    }
+    // Whose it is never changes, so nothing is missed between this look and what comes after.
+    let redemption = service.find_redemption(name).await?;
+    Ok(redemption.map(|redemption| {
+        access.owns(name.community, MEMBERS, redemption.member)
+            || access.owns(name.community, MERCHANTS, redemption.merchant)
+    }))
+}
