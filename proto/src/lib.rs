@@ -36,12 +36,20 @@ macro_rules! contract {
 
 /// The contracts under the prefix `linli`, as generated code names them.
 pub mod linli {
+    /// Who may call what, and who called.
+    pub mod access {
+        /// Version 1.
+        #[allow(missing_docs, clippy::all, clippy::pedantic)]
+        pub mod v1 {
+            tonic::include_proto!("linli.access.v1");
+        }
+    }
     contract!(ledger, "linli.ledger.v1");
     contract!(activity, "linli.activity.v1");
     contract!(redemption, "linli.redemption.v1");
 }
 
-pub use linli::{activity, ledger, redemption};
+pub use linli::{access, activity, ledger, redemption};
 
 /// Returns the id of a programme's ledger account, the same in every service: UUIDv5 of `{kind}/{owner}` under the
 /// programme's UUID. Issuing and expired accounts have no owner.

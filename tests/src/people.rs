@@ -125,9 +125,9 @@ impl World {
         }
     }
 
-    /// Records a service; it waits for verification.
+    /// Lets the staff record a service; it waits for verification by another of them.
     pub async fn record(&self, service: act::CreateServiceRecordRequest) -> act::ServiceRecord {
-        send!(self.clients.activity, create_service_record, service).unwrap()
+        send!(self.staff("DESK").activity, create_service_record, service).unwrap()
     }
 
     /// The request of a staff member who verifies a record.

@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use proto::{
     account_id,
     ledger::v1::{
         Account, AccountKind, Asset, CreateAccountRequest, CreateAssetRequest,
         PostTransfersRequest, ReverseEntryRequest, Transfer, TransferVerdict,
+        UpdateAccountLimitsRequest, transfer_verdict::Verdict,
     },
 };
 use tonic::{Code, Status};
@@ -19,11 +21,40 @@ use uuid::Uuid;
 
 use crate::{
     Activity,
-    domain::{Community, grant::Grant, programme::Programme},
+    domain::{
+        Community,
+        adjustment::{Adjustment, Change},
+        grant::Grant,
+        programme::Programme,
+    },
 };
 
 /// How long the relay waits for an answer. It ends well within the lease of what it delivers.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the ledger said to an adjustment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is done; points have an entry.
+    Done(Option<i64>),
+    /// A rule of the ledger says no, for this reason.
+    Refused(String),
+    /// It did not answer.
+    Unanswered(String),
+    /// It refused what it never should.
+    Broken(String),
+}
+
+impl From<Status> for Told {
+    fn from(status: Status) -> Self {
+        let text = format!("{:?}: {}", status.code(), status.message());
+        if is_transient(&status) {
+            Self::Unanswered(text)
+        } else {
+            Self::Broken(text)
+        }
+    }
+}
 
 /// Accounts that are known to be open; accounts are never closed, so it never has to forget.
 #[derive(Clone, Default)]
@@ -152,6 +183,87 @@ impl Activity {
             Err(Status::internal(
                 "the ledger gave another number of verdicts than it got transfers",
             ))
+        }
+    }
+
+    /// Does what an approved adjustment says.
+    pub(crate) async fn tell_adjustment(
+        &self,
+        programme: &Programme,
+        adjustment: &Adjustment,
+    ) -> Told {
+        let told = match adjustment.change {
+            Change::Points {
+                member,
+                amount,
+                expires_at,
+            } => {
+                let moved = (member, amount, expires_at);
+                self.move_points(programme, adjustment, moved).await
+            }
+            Change::Budget(budget) => self.set_budget(programme, budget).await,
+        };
+        told.unwrap_or_else(Told::from)
+    }
+
+    async fn move_points(
+        &self,
+        programme: &Programme,
+        adjustment: &Adjustment,
+        (member, amount, expires_at): (Uuid, i64, Option<DateTime<Utc>>),
+    ) -> Result<Told, Status> {
+        self.open_member(programme, member).await?;
+        let community = programme.community;
+        let issuing = account_id(programme.id, AccountKind::Issuing, None);
+        let member = account_id(programme.id, AccountKind::Member, Some(member));
+        let (debit, credit) = match amount > 0 {
+            true => (issuing, member),
+            false => (member, issuing),
+        };
+        let transfer = Transfer {
+            request_id: adjustment.id.to_string(),
+            debit_account: account_name(community, debit),
+            credit_account: account_name(community, credit),
+            amount: amount.saturating_abs(),
+            expire_time: expires_at.map(runtime::timestamp),
+            linked: false,
+            description: format!("adjustment {}", adjustment.id),
+        };
+        let request = PostTransfersRequest {
+            parent: format!("communities/{}", community.0),
+            transfers: vec![transfer],
+        };
+        let request = runtime::request(request, PATIENCE);
+        let answer = self.ledger.clone().post_transfers(request).await?;
+        let verdict = answer.into_inner().verdicts.into_iter().next();
+        Ok(match verdict.and_then(|verdict| verdict.verdict) {
+            Some(Verdict::Entry(entry)) => Told::Done(Some(entry.sequence)),
+            Some(Verdict::Refusal(refusal)) => match refusal.reason.as_str() {
+                "INSUFFICIENT_POINTS" | "LIMIT_EXCEEDED" | "LOT_EXPIRED" => {
+                    Told::Refused(refusal.reason)
+                }
+                reason => Told::Broken(format!("{reason}: {}", refusal.message)),
+            },
+            None => Told::Broken("the ledger gave no verdict".to_owned()),
+        })
+    }
+
+    /// Sets the second line of a programme's budget: the limit of its issuing account.
+    async fn set_budget(&self, programme: &Programme, budget: Option<i64>) -> Result<Told, Status> {
+        let issuing = account_id(programme.id, AccountKind::Issuing, None);
+        let request = UpdateAccountLimitsRequest {
+            name: account_name(programme.community, issuing),
+            min_balance: budget.map(|budget| -budget),
+            max_balance: Some(0),
+            ..UpdateAccountLimitsRequest::default()
+        };
+        let request = runtime::request(request, PATIENCE);
+        match self.ledger.clone().update_account_limits(request).await {
+            Ok(_) => Ok(Told::Done(None)),
+            Err(status) => match runtime::reason_of(&status) {
+                Some(reason) if reason == "LIMIT_EXCEEDED" => Ok(Told::Refused(reason)),
+                _ => Err(status),
+            },
         }
     }
 

@@ -7,6 +7,8 @@
 //!   never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone.
 //! - A grant that was decided reaches the ledger, once, however often either side is down. Verification waits for nobody.
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
+//! - Money-like changes take two people: who proposes one can't approve it, and who records a service late can't verify it.
+//! - Every change says who asked for it.
 //! - Names and phone numbers leave only masked; no log line, error or outbox row has any.
 //!
 //! It keeps no balances and knows no prices: what a member has is the ledger's to say.
@@ -14,7 +16,9 @@
 //! Find a feature by the method of [`Activity`] that is named like its RPC. What it calls is `domain::` (a rule) or
 //! `store::` (a statement); `relay` tells the ledger.
 
+mod adjustment;
 mod answer;
+mod audit;
 mod domain;
 mod grant;
 mod ledger;
@@ -52,6 +56,8 @@ pub struct Activity {
     accounts: ledger::KnownAccounts,
     /// Wakes the relay after a commit.
     relay: Nudge,
+    /// Wakes what takes adjustments to the ledger.
+    adjuster: Nudge,
 }
 
 impl Activity {
@@ -64,12 +70,14 @@ impl Activity {
             ledger: LedgerServiceClient::new(ledger),
             accounts: ledger::KnownAccounts::default(),
             relay: Nudge::default(),
+            adjuster: Nudge::default(),
         }
     }
 
-    /// Starts the loop that tells the ledger what was decided. It ends with `stop`.
+    /// Starts the loops that tell the ledger what was decided. They end with `stop`.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         relay::spawn(self.clone(), tasks, stop.clone());
+        adjustment::spawn(self.clone(), tasks, stop.clone());
     }
 }
 

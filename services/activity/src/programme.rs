@@ -27,6 +27,7 @@ pub(crate) struct NewProgramme {
     pub(crate) exponent: i16,
     pub(crate) time_zone: Tz,
     pub(crate) budget: Option<i64>,
+    pub(crate) second_person_days: i32,
 }
 
 impl Activity {
@@ -53,6 +54,7 @@ impl Activity {
             exponent: new.exponent,
             time_zone: new.time_zone,
             budget: new.budget,
+            second_person_days: new.second_person_days,
             created_at: self.clock.now(),
         };
         // The ledger is asked only for what may come to be: its accounts are never closed.

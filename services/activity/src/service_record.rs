@@ -52,16 +52,17 @@ impl Activity {
             Turn::First(tx) => tx,
             Turn::Again(answer) => return Ok(answer),
         };
-        let outcome = self.record(&mut tx, call.community, new).await;
+        let outcome = self.record(&mut tx, call, new).await;
         self.conclude(tx, call, outcome).await
     }
 
     async fn record(
         &self,
         tx: &mut PgConnection,
-        community: Community,
+        call: &Call,
         new: NewServiceRecord,
     ) -> Result<ServiceRecord, Error> {
+        let community = call.community;
         let not_found = |resource, id| Refusal::NotFound { resource, id };
         store::programme::find(&mut *tx, community, new.programme)
             .await?
@@ -86,6 +87,7 @@ impl Activity {
             reason: None,
             grant: None,
             created_at: self.clock.now(),
+            recorded_by: Some(call.by.subject.clone()),
         };
         match store::service_record::insert(&mut *tx, &record).await {
             Ok(()) => Ok(record),
@@ -127,7 +129,13 @@ impl Activity {
             reason: None,
             ..self.verdict(&decide, &record)
         };
-        let record = record.verify(&member, &verdict)?;
+        let programme = store::programme::find(&mut *tx, community, record.programme)
+            .await?
+            .ok_or(Refusal::NotFound {
+                resource: Resource::Programme,
+                id: record.programme,
+            })?;
+        let record = record.verify(&member, programme.second_person_days, &verdict)?;
         if let Some(verified) = store::service_record::find_overlapping(&mut *tx, &record).await? {
             return Err(Refusal::ServiceOverlap {
                 record: record.id,

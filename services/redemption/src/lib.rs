@@ -8,6 +8,7 @@
 //! One method a use case, named like its RPC: merchants and agreements in `merchant`, offers in `offer`, `hold_redemption` and `redeem`
 //! in `take`, everything after that in `redemption`. What happens between a decision and the ledger's answer is in `settle`.
 
+mod audit;
 mod call;
 pub mod domain;
 mod error;

@@ -1,7 +1,7 @@
 //! What happens to a redemption after it was made: capture, release, reversal, cancellation; and how it is read.
 
 use chrono::{DateTime, Utc};
-use runtime::Deadline;
+use runtime::{Actor, Deadline};
 use uuid::Uuid;
 
 use crate::{
@@ -126,9 +126,10 @@ impl Redemption {
     pub async fn cancel_redemption_by_request_id(
         &self,
         name: Name,
+        by: Actor,
         deadline: Deadline,
     ) -> Result<Option<domain::Redemption>, Error> {
-        if self.cancel_call(name).await? {
+        if self.cancel_call(name, by.clone()).await? {
             return Ok(None);
         }
         for _ in 0..ROUNDS {
@@ -155,6 +156,12 @@ impl Redemption {
             let id = Uuid::new_v5(&name.id, format!("cancel/{tries}").as_bytes());
             let operation = operation_of(&redemption, id, &step, quantity, now);
             store::operation_insert(&mut tx, &operation).await?;
+            // The step has an answer of its own, so it is known who asked for it.
+            let asked = Call {
+                request_id: id,
+                ..cancelling(name, by.clone())
+            };
+            store::answer_claim(&mut tx, &asked, now).await?;
             tx.commit().await?;
             if let Some(refusal) = self.settle(Name { id, ..name }, deadline).await? {
                 return Err(refusal.into());
@@ -164,13 +171,8 @@ impl Redemption {
     }
 
     /// Claims the id of a call that has not come, for ever. True when there is nothing to undo.
-    async fn cancel_call(&self, name: Name) -> Result<bool, Error> {
-        let call = Call {
-            community: name.community,
-            request_id: name.id,
-            method: CANCELLED,
-            fingerprint: Vec::new(),
-        };
+    async fn cancel_call(&self, name: Name, by: Actor) -> Result<bool, Error> {
+        let call = cancelling(name, by);
         let mut tx = self.pool.begin().await?;
         if store::answer_claim(&mut tx, &call, self.clock.now()).await? {
             tx.commit().await?;
@@ -207,6 +209,18 @@ impl Redemption {
         page: Page<(DateTime<Utc>, Uuid)>,
     ) -> Result<Vec<domain::Redemption>, Error> {
         Ok(store::redemption_list(&self.pool, filter, page).await?)
+    }
+}
+
+/// The call that cancels another one.
+fn cancelling(name: Name, by: Actor) -> Call {
+    Call {
+        community: name.community,
+        request_id: name.id,
+        method: CANCELLED,
+        fingerprint: Vec::new(),
+        by,
+        resource: format!("communities/{}/redemptions/{}", name.community, name.id),
     }
 }
 

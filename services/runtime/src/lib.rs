@@ -25,7 +25,7 @@ mod web;
 mod worker;
 
 pub use access::{
-    Access, Authority, Bearer, Callers, Holder, Issuer, Minter, Role, Roles, read_issuers,
+    Access, Actor, Authority, Bearer, Callers, Holder, Issuer, Minter, Role, Roles, read_issuers,
 };
 pub use client::{Client, channel, request};
 pub use clock::Clock;

@@ -169,6 +169,13 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             return json!({"parent": parent, "requestId": id});
         }
         "ListRedemptions" => json!({"parent": parent, "member": member, "merchant": merchant}),
+        "CreateAdjustment" => json!({"parent": parent, "adjustment": {
+            "programme": programme, "points": {"member": member, "amount": 1}, "reason": "no",
+        }}),
+        "ApproveAdjustment" | "DeclineAdjustment" | "GetAdjustment" => {
+            json!({"name": format!("{parent}/adjustments/{}", world.id())})
+        }
+        "ListAdjustments" => json!({"parent": programme}),
         "GetVerifierKey" => json!({}),
         "ListAccounts"
         | "StreamTransfers"
@@ -178,6 +185,7 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         | "GetTrialBalance"
         | "GetCheckpoint"
         | "GetConsistencyProof"
+        | "ListAuditEntries"
         | "ListProgrammes"
         | "ListTeams"
         | "ListMembers"

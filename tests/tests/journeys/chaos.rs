@@ -38,6 +38,8 @@ impl Chance {
 /// Someone who spends, changes their mind, and serves.
 struct Customer {
     clients: Clients,
+    /// Of who verifies what others recorded.
+    desk: Clients,
     community: String,
     member: String,
     offers: Vec<String>,
@@ -49,18 +51,18 @@ struct Customer {
 
 /// Makes a call, at first perhaps in a hurry, and again until it is answered or refused.
 macro_rules! settle {
-    ($self:ident, $service:ident, $method:ident, $message:expr) => {{
+    ($self:ident, $client:expr, $method:ident, $message:expr) => {{
         let message = $message;
         if $self.chance.below(3) == 0 {
             let hurry = Duration::from_millis(1 + $self.chance.below(30));
-            let mut client = $self.clients.$service.clone();
+            let mut client = $client.clone();
             let _ = client
                 .$method(runtime::request(message.clone(), hurry))
                 .await;
         }
         let mut tries = 0;
         loop {
-            let client = &$self.clients.$service;
+            let client = &$client;
             match linli::call!(client, $method, message.clone()).await {
                 Ok(answer) => break Ok(answer),
                 Err(status) if is_refusal(&status) => break Err(status),
@@ -113,7 +115,7 @@ impl Customer {
             validate_only: false,
         };
         self.made.push(order.request_id.clone());
-        let _ = settle!(self, redemption, redeem, order);
+        let _ = settle!(self, self.clients.redemption, redeem, order);
     }
 
     async fn hold(&mut self) {
@@ -128,14 +130,14 @@ impl Customer {
         };
         let name = self.name(&reservation.request_id);
         self.made.push(reservation.request_id.clone());
-        if settle!(self, redemption, hold_redemption, reservation).is_err() {
+        if settle!(self, self.clients.redemption, hold_redemption, reservation).is_err() {
             return;
         }
         match self.chance.below(4) {
             0 => {
                 let request_id = self.id();
                 let release = red::ReleaseRedemptionRequest { name, request_id };
-                let _ = settle!(self, redemption, release_redemption, release);
+                let _ = settle!(self, self.clients.redemption, release_redemption, release);
             }
             // Forgotten.
             1 => {}
@@ -145,7 +147,7 @@ impl Customer {
                     request_id: self.id(),
                     quantity: (half == 2).then_some(1),
                 };
-                let _ = settle!(self, redemption, capture_redemption, capture);
+                let _ = settle!(self, self.clients.redemption, capture_redemption, capture);
             }
         }
     }
@@ -172,7 +174,7 @@ impl Customer {
             reason: "changed my mind".to_owned(),
             operator: "CLERK01".to_owned(),
         };
-        let _ = settle!(self, redemption, reverse_redemption, reversal);
+        let _ = settle!(self, self.clients.redemption, reverse_redemption, reversal);
     }
 
     async fn cancel(&mut self) {
@@ -183,19 +185,31 @@ impl Customer {
             parent: self.community.clone(),
             request_id,
         };
-        settle!(self, redemption, cancel_redemption_by_request_id, cancel).unwrap();
+        settle!(
+            self,
+            self.clients.redemption,
+            cancel_redemption_by_request_id,
+            cancel
+        )
+        .unwrap();
     }
 
     async fn serve(&mut self) {
         let Some(service) = self.services.pop() else {
             return;
         };
-        let record = settle!(self, activity, create_service_record, service).unwrap();
+        let record = settle!(self, self.clients.activity, create_service_record, service).unwrap();
         let verification = act::VerifyServiceRecordRequest {
             name: record.name,
             request_id: self.id(),
         };
-        settle!(self, activity, verify_service_record, verification).unwrap();
+        settle!(
+            self,
+            self.desk.activity,
+            verify_service_record,
+            verification
+        )
+        .unwrap();
     }
 }
 
@@ -213,6 +227,7 @@ async fn after_a_day_of_lost_calls_and_dying_services_every_book_agrees() {
         let member = world.volunteer().with_points(POINTS).await;
         let customer = Customer {
             clients: world.clients.clone(),
+            desk: world.staff("DESK"),
             community: world.community_name(),
             member: member.name.clone(),
             offers: offers.iter().map(|offer| offer.name.clone()).collect(),

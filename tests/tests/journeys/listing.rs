@@ -36,6 +36,20 @@ async fn crowd() -> (World, String) {
         let saver = world.volunteer().register().await;
         world.earn(&saver, 30).await;
     }
+    for _ in 0..2 {
+        let adjustment = act::CreateAdjustmentRequest {
+            parent: world.community_name(),
+            adjustment: Some(act::Adjustment {
+                programme: world.programme_name(),
+                change: Some(act::adjustment::Change::Budget(act::BudgetChange::default())),
+                reason: "no limit any more".to_owned(),
+                ..Default::default()
+            }),
+            request_id: world.id(),
+            ..Default::default()
+        };
+        send!(world.clients.activity, create_adjustment, adjustment).unwrap();
+    }
     let (merchant, offer, member) = world.counter(50).await;
     world
         .agreement(&merchant, date(2025, 1, 1), date(2025, 12, 31))
@@ -85,7 +99,7 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
         let (parent, other) = match name.as_str() {
             "ListAgreements" => (merchant.to_owned(), other(merchant)),
             "ListHourEntries" => (member.to_owned(), other(member)),
-            "ListPolicyRevisions" | "ListGrants" => {
+            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))
             }

@@ -6,6 +6,7 @@ mod resident;
 mod setup;
 
 mod access;
+mod two_people;
 
 mod earning;
 mod hours;

@@ -1,5 +1,6 @@
 //! What tells one mutating call from another.
 
+use runtime::Actor;
 use uuid::Uuid;
 
 use super::Community;
@@ -14,4 +15,8 @@ pub struct Call {
     pub method: &'static str,
     /// SHA-256 of the request's content.
     pub fingerprint: [u8; 32],
+    /// Who calls.
+    pub by: Actor,
+    /// What the call names: its `name` or `parent`.
+    pub resource: String,
 }

@@ -281,6 +281,7 @@ mod tests {
                 exponent: 0,
                 time_zone: chrono_tz::Tz::Asia__Shanghai,
                 budget: Some(27_500),
+                second_person_days: 7,
                 created_at: DateTime::UNIX_EPOCH,
             },
             grant: Grant {

@@ -17,6 +17,7 @@ fn programme(budget: Option<i64>) -> Programme {
         exponent: 0,
         time_zone: chrono_tz::Tz::Asia__Shanghai,
         budget,
+        second_person_days: 7,
         created_at: DateTime::UNIX_EPOCH,
     }
 }

@@ -1,6 +1,7 @@
 //! The rules, pure and synchronous: values in, value or refusal out. Nothing in here knows a database, a clock or a
 //! contract.
 
+pub mod adjustment;
 pub mod calendar;
 pub mod call;
 pub mod explain;

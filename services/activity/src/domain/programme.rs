@@ -18,7 +18,19 @@ pub struct Programme {
     pub time_zone: Tz,
     /// The most it may ever grant; `None`: no limit.
     pub budget: Option<i64>,
+    /// A service that is recorded later than so many days after its end takes two people.
+    #[serde(default = "usual_second_person_days")]
+    pub second_person_days: i32,
     pub created_at: DateTime<Utc>,
+}
+
+fn usual_second_person_days() -> i32 {
+    Programme::USUAL_SECOND_PERSON_DAYS
+}
+
+impl Programme {
+    /// When a programme says nothing else.
+    pub const USUAL_SECOND_PERSON_DAYS: i32 = 7;
 }
 
 /// A programme's sums at one moment, under its lock.

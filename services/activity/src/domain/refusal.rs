@@ -29,6 +29,26 @@ pub enum Refusal {
     /// The volunteer can't decide on their own record.
     #[error("the verifier of service record {record} is the volunteer")]
     SelfVerification { record: Uuid },
+    /// It takes another person than the one who asked for it first.
+    #[error("{} {id} needs a second person", resource.word())]
+    SecondPersonRequired { resource: Resource, id: Uuid },
+    /// Nobody decides on their own points.
+    #[error("adjustment {adjustment} is about points of whoever decides")]
+    SelfAdjustment { adjustment: Uuid },
+    /// More than the budget has left.
+    #[error("adjustment {adjustment} gives {amount}, the budget has {left} left")]
+    BudgetExceeded {
+        adjustment: Uuid,
+        left: i64,
+        amount: i64,
+    },
+    /// Less than is granted already.
+    #[error("adjustment {adjustment} sets the budget to {budget}, {granted} is granted already")]
+    BudgetBelowGranted {
+        adjustment: Uuid,
+        budget: i64,
+        granted: i64,
+    },
     /// A verified record of the member covers a part of the same time.
     #[error("service record {record} overlaps the member's verified record {verified}")]
     ServiceOverlap { record: Uuid, verified: Uuid },
@@ -46,6 +66,7 @@ pub enum Resource {
     Member,
     ServiceRecord,
     Grant,
+    Adjustment,
 }
 
 impl Resource {
@@ -58,6 +79,7 @@ impl Resource {
             Self::Member => "member",
             Self::ServiceRecord => "service record",
             Self::Grant => "grant",
+            Self::Adjustment => "adjustment",
         }
     }
 }

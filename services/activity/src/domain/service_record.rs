@@ -1,6 +1,6 @@
 //! Service records: PENDING → VERIFIED | REJECTED, VERIFIED → REVOKED, each by someone other than the volunteer.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -63,6 +63,9 @@ pub struct ServiceRecord {
     pub reason: Option<String>,
     pub grant: Option<Uuid>,
     pub created_at: DateTime<Utc>,
+    /// Who recorded it; `None`: from before callers were known.
+    #[serde(default)]
+    pub recorded_by: Option<String>,
 }
 
 /// Which records a list is of.
@@ -91,8 +94,23 @@ pub fn whole_minutes(started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> i64 
 }
 
 impl ServiceRecord {
-    /// Lets a PENDING record count.
-    pub fn verify(self, member: &Member, verdict: &Verdict<'_>) -> Result<Self, Refusal> {
+    /// Lets a PENDING record count. One that was recorded late, later than so many days after it ended, takes two people.
+    pub fn verify(
+        self,
+        member: &Member,
+        late_after_days: i32,
+        verdict: &Verdict<'_>,
+    ) -> Result<Self, Refusal> {
+        let is_late = self.created_at - self.ended_at > TimeDelta::days(late_after_days.into());
+        if is_late
+            && self.state == RecordState::Pending
+            && self.recorded_by.as_deref() == Some(verdict.by)
+        {
+            return Err(Refusal::SecondPersonRequired {
+                resource: Resource::ServiceRecord,
+                id: self.id,
+            });
+        }
         self.decide(
             (RecordState::Pending, RecordState::Verified),
             member,
@@ -193,6 +211,7 @@ mod tests {
             reason: None,
             grant: None,
             created_at: DateTime::UNIX_EPOCH,
+            recorded_by: None,
         }
     }
 
@@ -210,7 +229,11 @@ mod tests {
         use RecordState::{Pending, Rejected, Revoked, Verified};
         type Decide = fn(ServiceRecord, &Member, &Verdict<'_>) -> Result<ServiceRecord, Refusal>;
         let decisions: [(Decide, RecordState, RecordState); 3] = [
-            (ServiceRecord::verify, Pending, Verified),
+            (
+                |record, member, verdict| record.verify(member, 7, verdict),
+                Pending,
+                Verified,
+            ),
             (ServiceRecord::reject, Pending, Rejected),
             (ServiceRecord::revoke, Verified, Revoked),
         ];
@@ -230,6 +253,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_recorded_late_takes_two_people() {
+        let late = |days| ServiceRecord {
+            created_at: record(RecordState::Pending).ended_at + TimeDelta::days(days),
+            recorded_by: Some("STAFF01".to_owned()),
+            ..record(RecordState::Pending)
+        };
+        let verify = |record: ServiceRecord, by| record.verify(&member(), 7, &verdict(by));
+        assert!(verify(late(7), "STAFF01").is_ok());
+        assert!(matches!(
+            verify(late(8), "STAFF01"),
+            Err(Refusal::SecondPersonRequired { .. })
+        ));
+        assert!(verify(late(8), "STAFF02").is_ok());
+        let unknown = ServiceRecord {
+            recorded_by: None,
+            ..late(8)
+        };
+        assert!(verify(unknown, "STAFF01").is_ok());
+        let rejected = late(8).reject(&member(), &verdict("STAFF01"));
+        assert!(rejected.is_ok(), "it counts for nothing");
+    }
+
+    #[test]
     fn a_volunteer_is_recognised_in_every_spelling() {
         let id = member().id;
         let own = [
@@ -242,7 +288,7 @@ mod tests {
             format!("members/{id}"),
         ];
         for verifier in own {
-            let refused = record(RecordState::Pending).verify(&member(), &verdict(&verifier));
+            let refused = record(RecordState::Pending).verify(&member(), 7, &verdict(&verifier));
             assert!(
                 matches!(refused, Err(Refusal::SelfVerification { .. })),
                 "{verifier:?}"
@@ -251,7 +297,7 @@ mod tests {
         for verifier in ["V000008", "V00000", "STAFF01", "王*"] {
             assert!(
                 record(RecordState::Pending)
-                    .verify(&member(), &verdict(verifier))
+                    .verify(&member(), 7, &verdict(verifier))
                     .is_ok()
             );
         }
@@ -266,9 +312,7 @@ mod tests {
             (119, 999_999, 1),
             (86_400, 0, 1440),
         ] {
-            let end = start
-                + chrono::TimeDelta::seconds(seconds)
-                + chrono::TimeDelta::microseconds(micros);
+            let end = start + TimeDelta::seconds(seconds) + TimeDelta::microseconds(micros);
             assert_eq!(whole_minutes(start, end), minutes);
         }
     }

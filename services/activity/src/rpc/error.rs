@@ -55,6 +55,11 @@ struct Naming {
     metadata: Vec<(&'static str, String)>,
 }
 
+/// The reason of a refusal.
+pub(super) fn reason(refusal: &Refusal) -> &'static str {
+    naming(refusal).reason
+}
+
 fn refused(refusal: &Refusal) -> Status {
     let naming = naming(refusal);
     runtime::refusal(Reason {
@@ -121,6 +126,49 @@ fn naming(refusal: &Refusal) -> Naming {
             text_zh: format!("服务记录 {record} 不能由志愿者本人核定"),
             metadata: vec![("service_record", record.to_string())],
         },
+        Refusal::SecondPersonRequired { resource, id } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "SECOND_PERSON_REQUIRED",
+            text_zh: format!("{} {id} 须由另一人核定", word_zh(*resource)),
+            metadata: of(*resource, id),
+        },
+        Refusal::SelfAdjustment { adjustment } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "SELF_ADJUSTMENT",
+            text_zh: format!("调整 {adjustment} 涉及本人积分，须由他人核定"),
+            metadata: of(Resource::Adjustment, adjustment),
+        },
+        Refusal::BudgetExceeded {
+            adjustment,
+            left,
+            amount,
+        } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "BUDGET_EXCEEDED",
+            text_zh: format!("调整 {adjustment} 增加 {amount}，预算只剩 {left}"),
+            metadata: [
+                of(Resource::Adjustment, adjustment),
+                vec![("left", left.to_string()), ("amount", amount.to_string())],
+            ]
+            .concat(),
+        },
+        Refusal::BudgetBelowGranted {
+            adjustment,
+            budget,
+            granted,
+        } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "BUDGET_BELOW_GRANTED",
+            text_zh: format!("调整 {adjustment} 的预算 {budget} 低于已发放的 {granted}"),
+            metadata: [
+                of(Resource::Adjustment, adjustment),
+                vec![
+                    ("budget", budget.to_string()),
+                    ("granted", granted.to_string()),
+                ],
+            ]
+            .concat(),
+        },
         Refusal::ServiceOverlap { record, verified } => Naming {
             code: Code::FailedPrecondition,
             reason: "SERVICE_OVERLAP",
@@ -154,5 +202,6 @@ fn word_zh(resource: Resource) -> &'static str {
         Resource::Member => "成员",
         Resource::ServiceRecord => "服务记录",
         Resource::Grant => "发放",
+        Resource::Adjustment => "调整",
     }
 }

@@ -28,7 +28,8 @@ pub(super) async fn create(
     let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "CreateMember", &request);
+    let about = (community, &request.parent[..]);
+    let call = call(&access, about, request_id, "CreateMember", &request);
     let id = chosen_id(&mut fields, "member_id", &request.member_id);
     let member = required(&mut fields, "member", request.member);
     let number = read_number(&mut fields, "member.number", &member.number);

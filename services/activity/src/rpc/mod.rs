@@ -1,6 +1,8 @@
 //! The contract `linli.activity.v1`: protobuf to domain and back, one file a resource. Every field of a request is read
 //! here, and everything wrong with it is told at once.
 
+mod adjustment;
+mod audit;
 mod error;
 mod grant;
 mod member;
@@ -82,11 +84,18 @@ rpcs! {
     get_grant(GetGrantRequest) -> Grant: grant::get;
     list_grants(ListGrantsRequest) -> ListGrantsResponse: grant::list;
     explain_grant(ExplainGrantRequest) -> GrantExplanation: grant::explain;
+    create_adjustment(CreateAdjustmentRequest) -> Adjustment: adjustment::create;
+    approve_adjustment(ApproveAdjustmentRequest) -> Adjustment: adjustment::approve;
+    decline_adjustment(DeclineAdjustmentRequest) -> Adjustment: adjustment::decline;
+    get_adjustment(GetAdjustmentRequest) -> Adjustment: adjustment::get;
+    list_adjustments(ListAdjustmentsRequest) -> ListAdjustmentsResponse: adjustment::list;
+    list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse: audit::list;
 }
 
-/// What makes a mutating call the same call again: its id, its method and everything it says.
+/// What makes a mutating call the same call again: its id, its method and everything it says; and who makes it, about what.
 fn call(
-    community: Community,
+    access: &Access,
+    (community, resource): (Community, &str),
     request_id: Uuid,
     method: &'static str,
     message: &impl Message,
@@ -96,6 +105,8 @@ fn call(
         request_id,
         method,
         fingerprint: Sha256::digest(message.encode_to_vec()).into(),
+        by: access.actor(),
+        resource: resource.to_owned(),
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) async fn create(
     let mut fields = fields(&access);
     let (community, programme) = resource(&mut fields, "parent", &request.parent, "programmes");
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "CreatePolicyRevision", &request);
+    let about = (community, &request.parent[..]);
+    let call = call(&access, about, request_id, "CreatePolicyRevision", &request);
     let policy = required(&mut fields, "policy", request.policy);
     let policy = text::read(&mut fields, &policy);
     fields.finish()?;
@@ -47,8 +48,10 @@ pub(super) async fn activate(
     let key = revision_key(&mut fields, &request.name);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
+    let about = (key.community, &request.name[..]);
     let call = call(
-        key.community,
+        &access,
+        about,
         request_id,
         "ActivatePolicyRevision",
         &request,
@@ -66,7 +69,14 @@ pub(super) async fn discard(
     let key = revision_key(&mut fields, &request.name);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
-    let call = call(key.community, request_id, "DiscardPolicyRevision", &request);
+    let about = (key.community, &request.name[..]);
+    let call = call(
+        &access,
+        about,
+        request_id,
+        "DiscardPolicyRevision",
+        &request,
+    );
     Ok(encode(activity.discard_policy_revision(&call, key).await?))
 }
 

@@ -27,7 +27,8 @@ pub(super) async fn create(
     let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "CreateProgramme", &request);
+    let about = (community, &request.parent[..]);
+    let call = call(&access, about, request_id, "CreateProgramme", &request);
     let id = chosen_id(&mut fields, "programme_id", &request.programme_id);
     let programme = required(&mut fields, "programme", request.programme);
     let new = new_programme(&mut fields, id, &programme);
@@ -112,8 +113,13 @@ fn new_programme(fields: &mut Fields, id: Option<Uuid>, programme: &pb::Programm
     if let Some(budget) = programme.budget {
         fields.range("programme.budget", budget, 1, i64::MAX);
     }
+    let usual = Programme::USUAL_SECOND_PERSON_DAYS;
+    let second_person_days = programme.second_person_days.unwrap_or(usual);
+    let days = i64::from(second_person_days);
+    fields.range("programme.second_person_days", days, 0, 3650);
     NewProgramme {
         id,
+        second_person_days,
         display_name: fields.text("programme.display_name", &programme.display_name, 120),
         asset: asset.clone(),
         exponent: i16::try_from(exponent).unwrap_or_default(),
@@ -130,6 +136,7 @@ fn encode(programme: Programme) -> pb::Programme {
         asset_exponent: i32::from(programme.exponent),
         time_zone: programme.time_zone.name().to_owned(),
         budget: programme.budget,
+        second_person_days: Some(programme.second_person_days),
         create_time: Some(runtime::timestamp(programme.created_at)),
     }
 }

@@ -28,7 +28,8 @@ pub(super) async fn create(
     let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "CreateServiceRecord", &request);
+    let about = (community, &request.parent[..]);
+    let call = call(&access, about, request_id, "CreateServiceRecord", &request);
     let id = chosen_id(&mut fields, "service_record_id", &request.service_record_id);
     let record = required(&mut fields, "service_record", request.service_record);
     let at = |field: &str| format!("service_record.{field}");
@@ -94,7 +95,8 @@ pub(super) async fn verify(
     let mut fields = fields(&access);
     let (community, record) = resource(&mut fields, "name", &request.name, "serviceRecords");
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "VerifyServiceRecord", &request);
+    let about = (community, &request.name[..]);
+    let call = call(&access, about, request_id, "VerifyServiceRecord", &request);
     fields.finish()?;
     let decide = Decide {
         record,
@@ -113,7 +115,8 @@ pub(super) async fn reject(
     let mut fields = fields(&access);
     let (community, record) = resource(&mut fields, "name", &request.name, "serviceRecords");
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "RejectServiceRecord", &request);
+    let about = (community, &request.name[..]);
+    let call = call(&access, about, request_id, "RejectServiceRecord", &request);
     let reason = Some(fields.text("reason", &request.reason, 200));
     fields.finish()?;
     let decide = Decide {
@@ -133,7 +136,8 @@ pub(super) async fn revoke(
     let mut fields = fields(&access);
     let (community, record) = resource(&mut fields, "name", &request.name, "serviceRecords");
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "RevokeServiceRecord", &request);
+    let about = (community, &request.name[..]);
+    let call = call(&access, about, request_id, "RevokeServiceRecord", &request);
     let reason = Some(fields.text("reason", &request.reason, 200));
     fields.finish()?;
     let decide = Decide {
@@ -252,6 +256,7 @@ fn encode(record: ServiceRecord) -> pb::ServiceRecord {
             .map(|id| grant::name(community, id))
             .unwrap_or_default(),
         create_time: Some(runtime::timestamp(record.created_at)),
+        recorded_by: record.recorded_by.unwrap_or_default(),
     }
 }
 

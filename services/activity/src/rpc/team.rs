@@ -21,7 +21,8 @@ pub(super) async fn create(
     let mut fields = fields(&access);
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
-    let call = call(community, request_id, "CreateTeam", &request);
+    let about = (community, &request.parent[..]);
+    let call = call(&access, about, request_id, "CreateTeam", &request);
     let id = chosen_id(&mut fields, "team_id", &request.team_id);
     let team = required(&mut fields, "team", request.team);
     let new = NewTeam {

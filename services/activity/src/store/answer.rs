@@ -1,10 +1,11 @@
-//! First answers: what a call with the same request id gets again.
+//! First answers: what a call with the same request id gets again, and who asked for it: the audit log.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgExecutor, types::Json};
+use uuid::Uuid;
 
-use crate::domain::{call::Call, refusal::Refusal};
+use crate::domain::{Community, call::Call, refusal::Refusal};
 
 /// A stored first answer and the call it belongs to.
 #[derive(Debug)]
@@ -39,8 +40,9 @@ async fn insert(
     let done = sqlx::query!(
         r#"
         -- activity.answer_insert
-        insert into activity.answer (community_id, request_id, method, fingerprint, refusal, recorded_at)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into activity.answer
+            (community_id, request_id, method, fingerprint, refusal, recorded_at, subject, roles, resource)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict on constraint answer_pk do nothing
         "#,
         call.community.0,
@@ -49,6 +51,9 @@ async fn insert(
         &call.fingerprint[..],
         refusal.map(Json) as _,
         at,
+        call.by.subject,
+        call.by.roles.to_string(),
+        call.resource,
     )
     .execute(db)
     .await?;
@@ -91,4 +96,68 @@ pub async fn find(db: impl PgExecutor<'_>, call: &Call) -> sqlx::Result<Option<K
         answer: row.answer,
         refusal: row.refusal.map(|Json(refusal)| refusal),
     }))
+}
+
+/// Which calls a list is of.
+#[derive(Debug)]
+pub struct AuditFilter {
+    pub community: Community,
+    /// Who called; empty: everyone.
+    pub subject: String,
+    pub start: Option<DateTime<Utc>>,
+    pub end: Option<DateTime<Utc>>,
+}
+
+/// That somebody asked for something.
+#[derive(Debug)]
+pub struct Asked {
+    pub request_id: Uuid,
+    pub method: String,
+    pub resource: String,
+    pub subject: String,
+    /// Joined by commas.
+    pub roles: String,
+    pub refusal: Option<Refusal>,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Who asked for what, newest first, from behind a call on.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    filter: &AuditFilter,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> sqlx::Result<Vec<Asked>> {
+    let rows = sqlx::query!(
+        r#"
+        -- activity.answer_list
+        select request_id, method, resource as "resource!", subject as "subject!", roles as "roles!",
+            refusal as "refusal: Json<Refusal>", recorded_at
+        from activity.answer
+        where community_id = $1 and subject is not null and ($2 = '' or subject = $2)
+            and ($3::timestamptz is null or recorded_at >= $3) and ($4::timestamptz is null or recorded_at < $4)
+            and ($5::timestamptz is null or (recorded_at, request_id) < ($5, $6))
+        order by recorded_at desc, request_id desc
+        limit $7
+        "#,
+        filter.community.0,
+        filter.subject,
+        filter.start,
+        filter.end,
+        after.map(|(at, _)| at),
+        after.map(|(_, id)| id),
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    let rows = rows.into_iter().map(|row| Asked {
+        request_id: row.request_id,
+        method: row.method,
+        resource: row.resource,
+        subject: row.subject,
+        roles: row.roles,
+        refusal: row.refusal.map(|Json(refusal)| refusal),
+        recorded_at: row.recorded_at,
+    });
+    Ok(rows.collect())
 }

@@ -17,6 +17,7 @@ struct Row {
     exponent: i16,
     time_zone: String,
     budget: Option<i64>,
+    second_person_days: i32,
     created_at: DateTime<Utc>,
 }
 
@@ -33,6 +34,7 @@ impl Row {
                 .parse()
                 .map_err(|cause| sqlx::Error::Decode(Box::new(cause)))?,
             budget: self.budget,
+            second_person_days: self.second_person_days,
             created_at: self.created_at,
         })
     }
@@ -44,8 +46,9 @@ pub async fn insert(db: impl PgExecutor<'_>, programme: &Programme) -> sqlx::Res
         r#"
         -- activity.programme_insert
         insert into activity.programme
-            (community_id, programme_id, display_name, asset, exponent, time_zone, budget, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+            (community_id, programme_id, display_name, asset, exponent, time_zone, budget, created_at,
+            second_person_days)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         "#,
         programme.community.0,
         programme.id,
@@ -55,6 +58,7 @@ pub async fn insert(db: impl PgExecutor<'_>, programme: &Programme) -> sqlx::Res
         programme.time_zone.name(),
         programme.budget,
         programme.created_at,
+        programme.second_person_days,
     )
     .execute(db)
     .await?;
@@ -71,7 +75,7 @@ pub async fn find(
         Row,
         r#"
         -- activity.programme_find
-        select programme_id, display_name, asset, exponent, time_zone, budget, created_at
+        select programme_id, display_name, asset, exponent, time_zone, budget, second_person_days, created_at
         from activity.programme
         where community_id = $1 and programme_id = $2
         "#,
@@ -93,7 +97,7 @@ pub async fn list(
         Row,
         r#"
         -- activity.programme_list
-        select programme_id, display_name, asset, exponent, time_zone, budget, created_at
+        select programme_id, display_name, asset, exponent, time_zone, budget, second_person_days, created_at
         from activity.programme
         where community_id = $1 and programme_id > $2
         order by programme_id
@@ -148,6 +152,27 @@ pub async fn set_totals(
         id,
         totals.granted,
         totals.awaiting,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes the budget of a locked programme.
+pub async fn set_budget(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    id: Uuid,
+    budget: Option<i64>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- activity.programme_set_budget
+        update activity.programme set budget = $3 where community_id = $1 and programme_id = $2
+        "#,
+        community.0,
+        id,
+        budget,
     )
     .execute(db)
     .await?;

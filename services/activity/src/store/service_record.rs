@@ -26,6 +26,7 @@ struct Row {
     reason: Option<String>,
     grant_id: Option<Uuid>,
     created_at: DateTime<Utc>,
+    recorded_by: Option<String>,
 }
 
 impl Row {
@@ -47,6 +48,7 @@ impl Row {
             reason: self.reason,
             grant: self.grant_id,
             created_at: self.created_at,
+            recorded_by: self.recorded_by,
         }
     }
 }
@@ -58,8 +60,8 @@ pub async fn insert(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sqlx::Re
         -- activity.service_record_insert
         insert into activity.service_record
             (community_id, record_id, programme_id, member_id, role, category, activity, started_at, ended_at, minutes,
-            state, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            state, created_at, recorded_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         "#,
         record.community.0,
         record.id,
@@ -73,6 +75,7 @@ pub async fn insert(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sqlx::Re
         record.minutes,
         record.state as RecordState,
         record.created_at,
+        record.recorded_by,
     )
     .execute(db)
     .await?;
@@ -106,7 +109,8 @@ pub async fn find(
         -- activity.service_record_find
         select record.record_id, record.programme_id, record.member_id, record.role as "role: Role", record.category,
             record.activity, record.started_at, record.ended_at, record.minutes, record.state as "state: RecordState",
-            record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at
+            record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at,
+            record.recorded_by
         from activity.service_record as record
         left join activity.reward_grant as earned using (community_id, record_id)
         where community_id = $1 and record_id = $2
@@ -131,7 +135,8 @@ pub async fn list(
         -- activity.service_record_list
         select record.record_id, record.programme_id, record.member_id, record.role as "role: Role", record.category,
             record.activity, record.started_at, record.ended_at, record.minutes, record.state as "state: RecordState",
-            record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at
+            record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at,
+            record.recorded_by
         from activity.service_record as record
         left join activity.reward_grant as earned using (community_id, record_id)
         where community_id = $1 and record_id > $2

@@ -90,6 +90,7 @@ impl World {
             exponent: 0,
             time_zone: chrono_tz::Tz::Asia__Shanghai,
             budget,
+            second_person_days: 7,
             created_at: start(),
         };
         store::programme::insert(&pool, &programme).await.unwrap();
@@ -131,6 +132,8 @@ impl World {
             request_id: self.ids.next(),
             method,
             fingerprint: [7; 32],
+            by: Access::everything("test").actor(),
+            resource: String::new(),
         }
     }
 

@@ -127,6 +127,7 @@ async fn a_programme_can_not_start_without_the_ledger_and_the_call_may_try_again
         exponent: 0,
         time_zone: chrono_tz::Tz::Asia__Shanghai,
         budget: Some(1),
+        second_person_days: 7,
     };
     let before = rows(&world).await;
     for _ in 0..2 {

@@ -25,7 +25,8 @@ pub(super) async fn create(
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let id = fields.optional_uuid("merchant_id", &request.merchant_id);
-    let call = read::call("CreateMerchant", community, request_id, &request);
+    let about = (community, &request.parent[..]);
+    let call = read::call(access, about, request_id, "CreateMerchant", &request);
     let merchant = read::required(&mut fields, "merchant", request.merchant);
     let new = NewMerchant {
         id,
@@ -120,7 +121,8 @@ pub(super) async fn create_agreement(
     let merchant = read::name(&mut fields, "parent", &request.parent, MERCHANTS);
     let request_id = fields.request_id(&request.request_id);
     let id = fields.optional_uuid("agreement_id", &request.agreement_id);
-    let call = read::call("CreateAgreement", merchant.community, request_id, &request);
+    let about = (merchant.community, &request.parent[..]);
+    let call = read::call(access, about, request_id, "CreateAgreement", &request);
     let agreement = read::required(&mut fields, "agreement", request.agreement);
     let span = read::span(
         &mut fields,
@@ -176,14 +178,15 @@ pub(super) async fn summary(
 fn step(
     access: &Access,
     method: &'static str,
-    name: &str,
+    text: &str,
     request_id: &str,
     message: &impl prost::Message,
 ) -> Result<(Call, Name), Status> {
     let mut fields = fields(access);
-    let name = read::name(&mut fields, "name", name, MERCHANTS);
+    let name = read::name(&mut fields, "name", text, MERCHANTS);
     let request_id = fields.request_id(request_id);
-    let call = read::call(method, name.community, request_id, message);
+    let about = (name.community, text);
+    let call = read::call(access, about, request_id, method, message);
     checked(fields, (call, name))
 }
 

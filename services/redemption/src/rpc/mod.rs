@@ -1,5 +1,6 @@
 //! The contract `linli.redemption.v1`: requests into values, values into answers, errors into statuses. It decides nothing.
 
+mod audit;
 mod merchant;
 mod offer;
 mod own;
@@ -288,6 +289,15 @@ impl RedemptionService for Rpc {
     ) -> Result<Response<pb::ListRedemptionsResponse>, Status> {
         let access = Access::of(&request);
         let answer = redemption::list(&self.0, &access, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_audit_entries(
+        &self,
+        request: Request<pb::ListAuditEntriesRequest>,
+    ) -> Result<Response<pb::ListAuditEntriesResponse>, Status> {
+        let access = Access::of(&request);
+        let answer = audit::list(&self.0, &access, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 }

@@ -30,7 +30,8 @@ pub(super) async fn create(
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let id = fields.optional_uuid("offer_id", &request.offer_id);
-    let call = read::call("CreateOffer", community, request_id, &request);
+    let about = (community, &request.parent[..]);
+    let call = read::call(access, about, request_id, "CreateOffer", &request);
     let offer = read::required(&mut fields, "offer", request.offer);
     let new = NewOffer {
         id,
@@ -213,7 +214,8 @@ pub(super) async fn revise(
     let points = fields.range("points", request.points, 1, MOST);
     fields.finish()?;
     own::offer(service, access, name).await?;
-    let call = read::call("ReviseOffer", name.community, request_id, &request);
+    let about = (name.community, &request.name[..]);
+    let call = read::call(access, about, request_id, "ReviseOffer", &request);
     Ok(message(service.revise_offer(call, name, points).await?))
 }
 
@@ -229,7 +231,8 @@ pub(super) async fn adjust_stock(
     fields.check("delta", delta != 0, "must not be 0");
     fields.finish()?;
     own::offer(service, access, name).await?;
-    let call = read::call("AdjustOfferStock", name.community, request_id, &request);
+    let about = (name.community, &request.name[..]);
+    let call = read::call(access, about, request_id, "AdjustOfferStock", &request);
     Ok(message(
         service.adjust_offer_stock(call, name, delta).await?,
     ))
@@ -239,14 +242,15 @@ pub(super) async fn adjust_stock(
 fn step(
     access: &Access,
     method: &'static str,
-    name: &str,
+    text: &str,
     request_id: &str,
     message: &impl prost::Message,
 ) -> Result<(Call, Name), Status> {
     let mut fields = fields(access);
-    let name = read::name(&mut fields, "name", name, OFFERS);
+    let name = read::name(&mut fields, "name", text, OFFERS);
     let request_id = fields.request_id(request_id);
-    let call = read::call(method, name.community, request_id, message);
+    let about = (name.community, text);
+    let call = read::call(access, about, request_id, method, message);
     checked(fields, (call, name))
 }
 

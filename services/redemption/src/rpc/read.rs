@@ -22,9 +22,10 @@ pub(super) fn fields(access: &Access) -> Fields {
 
 /// The identity of a call: with the same id, the same method and bytes are the same call.
 pub(super) fn call(
-    method: &'static str,
-    community: Uuid,
+    access: &Access,
+    (community, resource): (Uuid, &str),
     request_id: Uuid,
+    method: &'static str,
     message: &impl prost::Message,
 ) -> Call {
     Call {
@@ -32,6 +33,8 @@ pub(super) fn call(
         request_id,
         method,
         fingerprint: Sha256::digest(message.encode_to_vec()).to_vec(),
+        by: access.actor(),
+        resource: resource.to_owned(),
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) async fn hold(
     };
     fields.finish()?;
     own::order(service, access, community, &order).await?;
-    let call = read::call("HoldRedemption", community, request_id, &request);
+    let about = (community, &request.parent[..]);
+    let call = read::call(access, about, request_id, "HoldRedemption", &request);
     Ok(message(
         service.hold_redemption(call, order, ttl, deadline).await?,
     ))
@@ -66,7 +67,8 @@ pub(super) async fn redeem(
     };
     fields.finish()?;
     own::order(service, access, community, &order).await?;
-    let call = read::call("Redeem", community, request_id, &request);
+    let about = (community, &request.parent[..]);
+    let call = read::call(access, about, request_id, "Redeem", &request);
     Ok(message(service.redeem(call, order, deadline).await?))
 }
 
@@ -82,7 +84,8 @@ pub(super) async fn capture(
     let quantity = optional_quantity(&mut fields, request.quantity);
     fields.finish()?;
     own::redemption(service, access, name).await?;
-    let call = read::call("CaptureRedemption", name.community, request_id, &request);
+    let about = (name.community, &request.name[..]);
+    let call = read::call(access, about, request_id, "CaptureRedemption", &request);
     let captured = service.capture_redemption(call, name, quantity, deadline);
     Ok(message(captured.await?))
 }
@@ -98,7 +101,8 @@ pub(super) async fn release(
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
     own::redemption(service, access, name).await?;
-    let call = read::call("ReleaseRedemption", name.community, request_id, &request);
+    let about = (name.community, &request.name[..]);
+    let call = read::call(access, about, request_id, "ReleaseRedemption", &request);
     Ok(message(
         service.release_redemption(call, name, deadline).await?,
     ))
@@ -120,7 +124,8 @@ pub(super) async fn reverse(
     };
     fields.finish()?;
     own::redemption(service, access, name).await?;
-    let call = read::call("ReverseRedemption", name.community, request_id, &request);
+    let about = (name.community, &request.name[..]);
+    let call = read::call(access, about, request_id, "ReverseRedemption", &request);
     let reversed = service.reverse_redemption(call, name, reversal, deadline);
     Ok(message(reversed.await?))
 }
@@ -138,7 +143,7 @@ pub(super) async fn cancel(
     let name = Name { community, id };
     own::redemption_to_be(service, access, name).await?;
     let undone = service
-        .cancel_redemption_by_request_id(name, deadline)
+        .cancel_redemption_by_request_id(name, access.actor(), deadline)
         .await?;
     Ok(pb::CancelRedemptionByRequestIdResponse {
         redemption: undone.map(message),

@@ -46,7 +46,8 @@ impl From<Error> for Status {
     }
 }
 
-fn reason(refusal: &Refusal) -> (&'static str, Code) {
+/// The reason of a refusal and its code.
+pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
     match refusal {
         Refusal::NotFound { .. } => ("RESOURCE_NOT_FOUND", Code::NotFound),
         Refusal::Exists { .. } => ("RESOURCE_EXISTS", Code::AlreadyExists),

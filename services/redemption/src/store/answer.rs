@@ -1,9 +1,11 @@
-//! What calls were answered: the memory that makes a repeated call harmless.
+//! What calls were answered: the memory that makes a repeated call harmless, and with who asked the audit log.
 
 use chrono::{DateTime, Utc};
+use runtime::Actor;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::Page;
 use crate::domain::Refusal;
 
 /// A mutating call: who it is for, its id, and what identifies its content.
@@ -17,6 +19,10 @@ pub struct Call {
     pub method: &'static str,
     /// SHA-256 of the request.
     pub fingerprint: Vec<u8>,
+    /// Who calls.
+    pub by: Actor,
+    /// What the call names: its `name` or `parent`.
+    pub resource: String,
 }
 
 /// What is kept of a call.
@@ -50,8 +56,8 @@ pub async fn answer_claim(
     let done = sqlx::query!(
         r#"
         -- redemption.answer_claim
-        insert into redemption.answer (community_id, request_id, method, fingerprint, recorded_at)
-        values ($1, $2, $3, $4, $5)
+        insert into redemption.answer (community_id, request_id, method, fingerprint, recorded_at, subject, roles, resource)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
         on conflict on constraint answer_pk do nothing
         "#,
         call.community,
@@ -59,6 +65,9 @@ pub async fn answer_claim(
         call.method,
         call.fingerprint,
         now,
+        call.by.subject,
+        call.by.roles.to_string(),
+        call.resource,
     )
     .execute(conn)
     .await?;
@@ -75,8 +84,9 @@ pub async fn answer_insert_refusal(
     sqlx::query!(
         r#"
         -- redemption.answer_insert_refusal
-        insert into redemption.answer (community_id, request_id, method, fingerprint, refusal, recorded_at)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into redemption.answer
+            (community_id, request_id, method, fingerprint, refusal, recorded_at, subject, roles, resource)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict on constraint answer_pk do nothing
         "#,
         call.community,
@@ -85,6 +95,9 @@ pub async fn answer_insert_refusal(
         call.fingerprint,
         sqlx::types::Json(refusal) as _,
         now,
+        call.by.subject,
+        call.by.roles.to_string(),
+        call.resource,
     )
     .execute(db)
     .await?;
@@ -160,4 +173,76 @@ pub async fn answer_set_refusal(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Which calls a list is of.
+#[derive(Debug)]
+pub struct AuditFilter {
+    /// The community they were about.
+    pub community: Uuid,
+    /// Who called; empty: everyone.
+    pub subject: String,
+    /// Only at this time or later.
+    pub start: Option<DateTime<Utc>>,
+    /// Only earlier.
+    pub end: Option<DateTime<Utc>>,
+}
+
+/// That somebody asked for something.
+#[derive(Debug)]
+pub struct Asked {
+    /// The caller's id of it.
+    pub request_id: Uuid,
+    /// The RPC.
+    pub method: String,
+    /// What it named.
+    pub resource: String,
+    /// Who.
+    pub subject: String,
+    /// In what capacities, joined by commas.
+    pub roles: String,
+    /// Why it was refused, if it was.
+    pub refusal: Option<Refusal>,
+    /// When.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Who asked for what, newest first.
+pub async fn answer_list(
+    db: impl PgExecutor<'_>,
+    filter: &AuditFilter,
+    page: Page<(DateTime<Utc>, Uuid)>,
+) -> sqlx::Result<Vec<Asked>> {
+    let rows = sqlx::query!(
+        r#"
+        -- redemption.answer_list
+        select request_id, method, resource as "resource!", subject as "subject!", roles as "roles!",
+            refusal as "refusal: sqlx::types::Json<Refusal>", recorded_at
+        from redemption.answer
+        where community_id = $1 and subject is not null and ($2 = '' or subject = $2)
+            and ($3::timestamptz is null or recorded_at >= $3) and ($4::timestamptz is null or recorded_at < $4)
+            and ($5::timestamptz is null or (recorded_at, request_id) < ($5, $6))
+        order by recorded_at desc, request_id desc
+        limit $7
+        "#,
+        filter.community,
+        filter.subject,
+        filter.start,
+        filter.end,
+        page.after.map(|(at, _)| at),
+        page.after.map(|(_, id)| id),
+        page.limit,
+    )
+    .fetch_all(db)
+    .await?;
+    let rows = rows.into_iter().map(|row| Asked {
+        request_id: row.request_id,
+        method: row.method,
+        resource: row.resource,
+        subject: row.subject,
+        roles: row.roles,
+        refusal: row.refusal.map(|refusal| refusal.0),
+        recorded_at: row.recorded_at,
+    });
+    Ok(rows.collect())
 }

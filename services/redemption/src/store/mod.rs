@@ -7,8 +7,8 @@ mod operation;
 mod redemption;
 
 pub use answer::{
-    Answer, Call, Outcome, answer_claim, answer_find, answer_insert_refusal, answer_set,
-    answer_set_refusal,
+    Answer, Asked, AuditFilter, Call, Outcome, answer_claim, answer_find, answer_insert_refusal,
+    answer_list, answer_set, answer_set_refusal,
 };
 pub use merchant::{
     SummaryRow, agreement_covers, agreement_insert, agreement_list, merchant_find, merchant_insert,

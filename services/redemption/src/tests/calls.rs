@@ -8,9 +8,9 @@ async fn a_call_cancelled_before_it_came_never_takes_effect() {
     let call = shop.call("Redeem");
     let name = shop.name(call.request_id);
     let cancel = async || {
-        let cancelled = shop
-            .service
-            .cancel_redemption_by_request_id(name, Deadline::default());
+        let cancelled =
+            shop.service
+                .cancel_redemption_by_request_id(name, asker(), Deadline::default());
         cancelled.await.unwrap()
     };
     assert_eq!(cancel().await, None);
@@ -41,9 +41,9 @@ async fn only_calls_that_take_can_be_cancelled() {
         .await
         .unwrap();
     let name = shop.name(call.request_id);
-    let cancelled = shop
-        .service
-        .cancel_redemption_by_request_id(name, Deadline::default());
+    let cancelled =
+        shop.service
+            .cancel_redemption_by_request_id(name, asker(), Deadline::default());
     assert!(matches!(
         cancelled.await,
         Err(Error::Refused(Refusal::RequestIdReused { .. }))

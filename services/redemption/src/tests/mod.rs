@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Asia;
-use runtime::{Client, Clock, Deadline, Ids, TestDatabase};
+use runtime::{Access, Actor, Client, Clock, Deadline, Ids, TestDatabase};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -194,12 +194,19 @@ impl Shop {
     }
 }
 
+/// Who asks.
+fn asker() -> Actor {
+    Access::everything("test").actor()
+}
+
 fn call_of(community: Uuid, request_id: Uuid, method: &'static str) -> Call {
     Call {
         community,
         request_id,
         method,
         fingerprint: vec![1],
+        by: asker(),
+        resource: String::new(),
     }
 }
 

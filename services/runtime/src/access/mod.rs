@@ -37,6 +37,15 @@ pub struct Access {
     reach: Reach,
 }
 
+/// Who asked for something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// In the words of the issuer.
+    pub subject: String,
+    /// In what capacities.
+    pub roles: Roles,
+}
+
 /// How far a caller reaches in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -63,6 +72,14 @@ impl Access {
     /// Who calls, in the words of the issuer; empty for a caller without a token.
     pub fn subject(&self) -> &str {
         &self.caller.subject
+    }
+
+    /// Who makes the call, as an audit log names them.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            subject: self.caller.subject.clone(),
+            roles: self.roles(),
+        }
     }
 
     /// In what capacities this call is made.

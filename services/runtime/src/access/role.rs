@@ -46,6 +46,11 @@ impl Role {
         }
     }
 
+    /// Its name in the contract.
+    pub fn contract_name(self) -> String {
+        format!("ROLE_{}", self.name().to_ascii_uppercase())
+    }
+
     /// The kind of resource that is its own, as in resource names.
     pub fn owns(self) -> Option<&'static str> {
         match self {

@@ -1,0 +1,54 @@
+//! The audit log.
+
+use proto::{access::v1 as access_pb, activity::v1 as pb};
+use runtime::{Access, Roles};
+use tonic::{Request, Status};
+
+use super::{Place, community, error, fields};
+use crate::{
+    Activity,
+    store::answer::{Asked, AuditFilter},
+};
+
+pub(super) async fn list(
+    activity: &Activity,
+    request: Request<pb::ListAuditEntriesRequest>,
+) -> Result<pb::ListAuditEntriesResponse, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let filter = AuditFilter {
+        community: community(&mut fields, "parent", &request.parent),
+        subject: fields.optional_text("subject", &request.subject, 120),
+        start: fields.optional_time("start_time", &request.start_time),
+        end: fields.optional_time("end_time", &request.end_time),
+    };
+    let query = format!("ListAuditEntries {filter:?}");
+    let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
+    fields.finish()?;
+    let page = activity
+        .list_audit_entries(&filter, place.after, place.size)
+        .await?;
+    Ok(pb::ListAuditEntriesResponse {
+        next_page_token: place.next_page_token(&page),
+        entries: page.items.into_iter().map(encode).collect(),
+    })
+}
+
+fn encode(asked: Asked) -> access_pb::AuditEntry {
+    let roles = asked.roles.split(", ").filter_map(|role| role.parse().ok());
+    let refusal = asked.refusal.as_ref().map(error::reason);
+    access_pb::AuditEntry {
+        request_id: asked.request_id.to_string(),
+        method: asked.method,
+        resource: asked.resource,
+        subject: asked.subject,
+        roles: Roles::from_iter(roles)
+            .iter()
+            .filter_map(|role| access_pb::Role::from_str_name(&role.contract_name()))
+            .map(i32::from)
+            .collect(),
+        refusal: refusal.unwrap_or_default().to_owned(),
+        create_time: Some(runtime::timestamp(asked.recorded_at)),
+    }
+}
