@@ -24,7 +24,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use linli::system::{Clients, Ports, System, SystemConfig};
+use linli::system::{Clients, Limits, Ports, System, SystemConfig};
 use proto::{account_id, activity::v1 as act, ledger::v1 as led};
 use runtime::{Clock, Holder, Ids, Minter, Role, TestDatabase};
 use tokio::{
@@ -117,6 +117,7 @@ pub struct World {
     /// The programme's id.
     pub programme: Uuid,
     minter: Minter,
+    limits: Limits,
     ids: Ids,
     /// How many services were recorded; each gets a day of its own.
     services: AtomicI64,
@@ -141,19 +142,32 @@ impl World {
         world
     }
 
+    /// A world with the plain scheme in which tills and members may not do as much as they like.
+    pub async fn limited(limits: Limits) -> Self {
+        let world = Self::empty_with(limits).await;
+        world.programme(world.programme, None).await;
+        world.put_in_force(Scheme::default().policy).await;
+        world
+    }
+
     /// The services, before anything has happened.
     pub async fn empty() -> Self {
+        Self::empty_with(Limits::default()).await
+    }
+
+    async fn empty_with(limits: Limits) -> Self {
         runtime::init_quiet();
         let place = PLACES.acquire().await.unwrap();
         let database = TestDatabase::new().await;
         let clock = Clock::manual(at("2026-03-02T02:00:00Z"));
         let ids = Ids::new(clock.clone());
         let minter = linli::key::temporary_issuer();
-        let system = start(&database, &clock, &ids, &minter).await;
+        let system = start(&database, &clock, &ids, &minter, limits).await;
         Self {
             clients: system.clients().unwrap(),
             system,
             minter,
+            limits,
             clock,
             community: ids.next(),
             programme: ids.next(),
@@ -167,7 +181,14 @@ impl World {
 
     /// Starts every service once more, beside those that run.
     pub async fn replicas(&self) -> System {
-        start(&self.database, &self.clock, &self.ids, &self.minter).await
+        start(
+            &self.database,
+            &self.clock,
+            &self.ids,
+            &self.minter,
+            self.limits,
+        )
+        .await
     }
 
     /// Starts a programme of this world's community.
@@ -302,7 +323,13 @@ impl World {
     }
 }
 
-async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids, minter: &Minter) -> System {
+async fn start(
+    database: &TestDatabase,
+    clock: &Clock,
+    ids: &Ids,
+    minter: &Minter,
+    limits: Limits,
+) -> System {
     let config = SystemConfig {
         database_url: database.url().to_owned(),
         clock: clock.clone(),
@@ -311,6 +338,7 @@ async fn start(database: &TestDatabase, clock: &Clock, ids: &Ids, minter: &Minte
         signer: Some(linli::key::temporary()),
         origins: vec![web::ORIGIN.to_owned()],
         minter: minter.clone(),
+        limits,
     };
     System::start(config).await.unwrap()
 }

@@ -1,6 +1,11 @@
 //! Merchants, their offers, and what members take of them.
 
-use proto::{google::r#type::Date, ledger::v1 as led, redemption::v1 as red};
+use proto::{
+    google::r#type::Date,
+    ledger::v1 as led,
+    redemption::v1::{self as red, terminal_service_client::TerminalServiceClient},
+};
+use runtime::{Bearer, Client, Holder, Role};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -103,6 +108,37 @@ impl World {
             id,
             name: merchant.name,
         }
+    }
+
+    /// Opens a store of a merchant and pairs a till with it; returns the names of both.
+    pub async fn pair(&self, merchant: &Merchant) -> (String, String) {
+        let token = self.token(&Holder::everywhere("STAFF01", [Role::Staff]));
+        let channel = runtime::channel(&self.system.redemption.url()).unwrap();
+        let bearer = Bearer::given(&token).unwrap();
+        let desk = TerminalServiceClient::new(Client::new(channel, Some(bearer)));
+        let store = red::CreateStoreRequest {
+            parent: merchant.name.clone(),
+            store: Some(red::Store {
+                number: self.number('L'),
+                display_name: "Corner".to_owned(),
+                ..Default::default()
+            }),
+            request_id: self.id(),
+            ..Default::default()
+        };
+        let store = send!(desk, create_store, store).unwrap().name;
+        let code = red::CreatePairingCodeRequest {
+            parent: store.clone(),
+            request_id: self.id(),
+        };
+        let pairing = red::PairTerminalRequest {
+            parent: self.community_name(),
+            code: send!(desk, create_pairing_code, code).unwrap().code,
+            display_name: "Till".to_owned(),
+            request_id: self.id(),
+        };
+        let paired = send!(desk, pair_terminal, pairing).unwrap();
+        (store, paired.terminal.unwrap().name)
     }
 
     /// Adds an agreement.

@@ -1,9 +1,10 @@
 //! The command line: what can be asked for, and one line for whatever goes wrong.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use ledger::proof::Verifier;
+use redemption::Limits;
 use runtime::{Bearer, Problem, Telemetry};
 
 use crate::{
@@ -201,6 +202,9 @@ pub struct UpArgs {
     /// Who may call from a browser
     #[command(flatten)]
     pub origins: OriginArgs,
+    /// How much one till and one member may do
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// Which web pages may call the services.
@@ -215,6 +219,37 @@ pub struct OriginArgs {
         value_name = "ORIGIN"
     )]
     allow: Vec<String>,
+}
+
+/// How much one till and one member may do in redemption; 0: as much as they like.
+#[derive(Debug, Default, Args)]
+pub struct LimitArgs {
+    /// Calls of one till a second; five times as many at once
+    #[arg(
+        long,
+        env = "LINLI_TERMINAL_RATE",
+        value_name = "N",
+        default_value_t = 20
+    )]
+    terminal_rate: u32,
+    /// Holds and redemptions for one member a minute
+    #[arg(
+        long,
+        env = "LINLI_MEMBER_RATE",
+        value_name = "N",
+        default_value_t = 30
+    )]
+    member_rate: u32,
+}
+
+impl LimitArgs {
+    /// The limits.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            terminal_rate: NonZeroU32::new(self.terminal_rate),
+            member_rate: NonZeroU32::new(self.member_rate),
+        }
+    }
 }
 
 impl OriginArgs {
@@ -356,6 +391,9 @@ pub struct ServeArgs {
     /// Who may call from a browser
     #[command(flatten)]
     pub origins: OriginArgs,
+    /// How much one till and one member may do
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// Runs the command that the process was started with.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono_tz::Tz;
+use redemption::Limits;
 use runtime::{Clock, Ids, Postgres, Problem};
 use serde_json::Value;
 
@@ -117,6 +118,7 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
         listen: Ports::ANY,
         signer: Some(key::temporary()),
         origins: Vec::new(),
+        limits: Limits::default(),
         minter: key::temporary_issuer(),
     })
     .await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use activity::Activity;
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
-use redemption::Redemption;
+use redemption::{Limits, Redemption};
 use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Server};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -76,6 +76,8 @@ pub struct Parts {
     pub signer: Option<Signer>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
+    /// How much one till and one member may do.
+    pub limits: Limits,
     /// Who is trusted to say who calls.
     pub authority: Authority,
     /// What the service calls others with.
@@ -103,6 +105,7 @@ impl Prepared {
             activity_url,
             signer,
             origins,
+            limits,
             authority,
             bearer,
         } = parts;
@@ -135,7 +138,8 @@ impl Prepared {
                 let pool = connect(redemption::ROLE).await?;
                 let ledger = client(&ledger_url)?;
                 let activity = client(&activity_url)?;
-                let redemption = Redemption::new(pool.clone(), clock, ids, ledger, activity);
+                let redemption =
+                    Redemption::new(pool.clone(), clock, ids, ledger, activity).with_limits(limits);
                 redemption.spawn_workers(&tasks, &stop);
                 (pool, redemption.server())
             }

@@ -91,6 +91,7 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
         ids: Ids::new(clock.clone()),
         clock,
         origins: args.origins.named(),
+        limits: args.limits.limits(),
     })
 }
 
@@ -152,7 +153,7 @@ fn names(places: &[(Role, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{DatabaseArgs, OriginArgs};
+    use crate::cli::{DatabaseArgs, LimitArgs, OriginArgs};
 
     fn args(roles: &[Role], listen: Option<&str>) -> ServeArgs {
         ServeArgs {
@@ -167,6 +168,7 @@ mod tests {
             ledger_url: None,
             activity_url: None,
             origins: OriginArgs::default(),
+            limits: LimitArgs::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use proto::{
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::redemption_service_client::RedemptionServiceClient,
 };
+pub use redemption::Limits;
 use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,8 @@ pub struct SystemConfig {
     pub signer: Option<Signer>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
+    /// How much one till and one member may do.
+    pub limits: Limits,
     /// Whose tokens all services trust, for every role.
     pub minter: Minter,
 }
@@ -133,6 +136,7 @@ impl System {
             listen,
             signer,
             origins,
+            limits,
             minter,
         } = config;
         // The ports are opened first, for the services have to know each other's.
@@ -151,6 +155,7 @@ impl System {
             activity_url: url(activity.address),
             signer,
             origins,
+            limits,
         };
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,

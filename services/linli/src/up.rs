@@ -73,6 +73,7 @@ async fn begin(args: &UpArgs, clock: &Clock, ids: &Ids) -> Result<(Postgres, Sys
         listen: args.ports(),
         signer: Some(signer),
         origins: args.origins.named(),
+        limits: args.limits.limits(),
         minter: key::issuer_in_folder(&args.data)?,
     })
     .await?;

@@ -19,6 +19,7 @@ async fn start(database: &TestDatabase) -> System {
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
         origins: Vec::new(),
+        limits: Default::default(),
         minter: linli::key::temporary_issuer(),
     })
     .await
@@ -74,6 +75,7 @@ async fn a_system_without_a_schema_says_what_to_do() {
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
         origins: Vec::new(),
+        limits: Default::default(),
         minter: linli::key::temporary_issuer(),
     })
     .await

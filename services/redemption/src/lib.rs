@@ -12,6 +12,7 @@ mod audit;
 mod call;
 pub mod domain;
 mod error;
+mod limits;
 mod merchant;
 mod offer;
 mod recovery;
@@ -21,20 +22,24 @@ mod rpc;
 mod settle;
 mod store;
 mod take;
+mod terminal;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
+pub use limits::Limits;
 pub use merchant::{NewAgreement, NewMerchant};
 pub use offer::NewOffer;
 pub use redemption::Reversal;
 pub use store::{Call, ListFilter, Page, SummaryRow};
 pub use take::Order;
+pub use terminal::{KeyRefused, NewStore};
 
 use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
 
+use limits::Counters;
 use remote::{Activity, Ledger};
 
 /// The database role of this service.
@@ -49,11 +54,13 @@ pub struct Redemption {
     ledger: Ledger,
     activity: Activity,
     recovery: Nudge,
+    counters: Counters,
 }
 
 impl Redemption {
     /// Makes the service from what it needs.
     pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, activity: Client) -> Self {
+        let counters = Counters::new(Limits::default(), &clock);
         Self {
             pool,
             clock,
@@ -61,6 +68,13 @@ impl Redemption {
             ledger: Ledger::new(ledger),
             activity: Activity::new(activity),
             recovery: Nudge::default(),
+            counters,
         }
+    }
+
+    /// Limits what one till and one member may do; without it there is no limit but on pairing.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        let counters = Counters::new(limits, &self.clock);
+        Self { counters, ..self }
     }
 }

@@ -11,10 +11,16 @@ use std::{
 use http::{Request, Response};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
 
-use crate::{Stop, access::Guard, deadline::Deadline, panics, status, trace::Record};
+use crate::{
+    Stop,
+    access::{Admission, Guard},
+    deadline::Deadline,
+    panics, status,
+    trace::Record,
+};
 
 /// How prost and tonic-web begin to say that bytes are no message.
 const UNDECODABLE: [&str; 2] = ["failed to decode Protobuf message", "tonic-web: "];
@@ -51,7 +57,10 @@ impl<S> Layer<S> for CallLayer {
 
 impl<S> Service<Request<Body>> for Call<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -72,8 +81,8 @@ where
             .map(|at| tokio::time::sleep_until(Instant::from_std(at)));
         request.extensions_mut().insert(deadline);
         request.extensions_mut().insert(self.stop.clone());
-        match self.guard.admit(request.uri().path(), request.headers()) {
-            Ok(access) => request.extensions_mut().insert(access),
+        let admission = match self.guard.admit(request.uri().path(), request.headers()) {
+            Ok(admission) => admission,
             Err(refusal) => {
                 let response = record.finish(refusal.into_http());
                 return Box::pin(std::future::ready(Ok(response)));
@@ -83,7 +92,25 @@ where
             let response = record.finish(status::deadline_exceeded().into_http());
             return Box::pin(std::future::ready(Ok(response)));
         }
-        let answered = panics::caught(self.service.call(request));
+        let answer: Answer = match admission {
+            Admission::Now(access) => {
+                request.extensions_mut().insert(access);
+                Box::pin(self.service.call(request))
+            }
+            Admission::Asked(asked) => {
+                let service = self.service.clone();
+                Box::pin(async move {
+                    match asked.await {
+                        Ok(access) => {
+                            request.extensions_mut().insert(access);
+                            service.oneshot(request).await
+                        }
+                        Err(refusal) => Ok(refusal.into_http()),
+                    }
+                })
+            }
+        };
+        let answered = panics::caught(answer);
         let work = async move {
             match answered.await {
                 Ok(Ok(response)) => told_apart(response),
@@ -164,12 +191,15 @@ mod tests {
     use std::time::Duration;
 
     use http::HeaderValue;
-    use tower::{ServiceExt, service_fn};
+    use tower::service_fn;
 
     use super::*;
     use crate::{Access, Authority, Clock};
 
-    async fn code_of<F>(timeout: Option<&'static str>, answer: impl Fn(Request<Body>) -> F) -> Code
+    async fn code_of<F>(
+        timeout: Option<&'static str>,
+        answer: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
+    ) -> Code
     where
         F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
     {
@@ -181,7 +211,7 @@ mod tests {
         let authority = Authority::new(Clock::system(), vec![]).unwrap();
         let layer = CallLayer {
             stop: Stop::default(),
-            guard: Arc::new(Guard::new(&[], authority).unwrap()),
+            guard: Arc::new(Guard::new(&[], authority, None).unwrap()),
         };
         let response = layer
             .layer(service_fn(answer))
@@ -215,8 +245,8 @@ mod tests {
     #[tokio::test]
     async fn what_has_begun_goes_on_though_nobody_waits_for_it() {
         let (report, ended) = tokio::sync::oneshot::channel();
-        let report = std::sync::Mutex::new(Some(report));
-        let code = code_of(Some("5m"), |_| {
+        let report = Arc::new(std::sync::Mutex::new(Some(report)));
+        let code = code_of(Some("5m"), move |_| {
             let report = report.lock().unwrap().take();
             async move {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -232,8 +262,8 @@ mod tests {
     #[tokio::test]
     async fn what_has_begun_goes_on_though_the_caller_has_gone() {
         let (report, mut ended) = tokio::sync::oneshot::channel();
-        let report = std::sync::Mutex::new(Some(report));
-        let call = code_of(None, |_| {
+        let report = Arc::new(std::sync::Mutex::new(Some(report)));
+        let call = code_of(None, move |_| {
             let report = report.lock().unwrap().take();
             async move {
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! New ids: UUIDv7 from the injected clock, so a replay with a seed makes the same ids again.
+//! New ids and secrets. Ids are UUIDv7 from the injected clock, so a replay with a seed makes the same ids again.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,6 +6,11 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
 use crate::Clock;
+
+/// Bytes that nobody can guess, for a key or a code. Not seeded: no replay may make a secret again.
+pub fn secret() -> [u8; 32] {
+    rand::random()
+}
 
 /// Makes ids; clones of a seeded one share its sequence.
 #[derive(Clone, Debug)]

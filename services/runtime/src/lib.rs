@@ -10,6 +10,7 @@ mod deadline;
 mod fields;
 mod gathered;
 mod ids;
+mod limiter;
 mod page;
 mod panics;
 mod postgres;
@@ -25,7 +26,8 @@ mod web;
 mod worker;
 
 pub use access::{
-    Access, Actor, Authority, Bearer, Callers, Holder, Issuer, Minter, Role, Roles, read_issuers,
+    Access, Actor, Authority, Bearer, Callers, Holder, Issuer, KeyRefusal, Keys, Minter, Role,
+    Roles, read_issuers,
 };
 pub use client::{Client, channel, request};
 pub use clock::Clock;
@@ -35,7 +37,8 @@ pub use database::{
 pub use deadline::Deadline;
 pub use fields::{Fields, duration, from_duration, timestamp};
 pub use gathered::Gathered;
-pub use ids::Ids;
+pub use ids::{Ids, secret};
+pub use limiter::{Limiter, rate_limited};
 pub use page::{decode_page_token, encode_page_token};
 pub use postgres::{Durability, Postgres};
 pub use problem::Problem;

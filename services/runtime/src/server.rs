@@ -11,7 +11,7 @@ use tonic_health::ServingStatus;
 use tower::util::option_layer;
 
 use crate::{
-    Authority, Problem, Stop,
+    Authority, Keys, Problem, Stop,
     access::Guard,
     call::CallLayer,
     gathered::Gathered,
@@ -31,6 +31,7 @@ pub struct Server {
     routes: Routes,
     descriptor: &'static [u8],
     origins: Vec<String>,
+    keys: Option<Keys>,
 }
 
 impl Server {
@@ -42,7 +43,14 @@ impl Server {
             routes,
             descriptor,
             origins: Vec::new(),
+            keys: None,
         }
+    }
+
+    /// Lets in the holders of the service's own keys too.
+    pub fn with_keys(self, keys: Keys) -> Self {
+        let keys = Some(keys);
+        Self { keys, ..self }
     }
 
     /// Lets web pages of these origins, as in `https://app.example`, call it from browsers; `*` means every page.
@@ -58,7 +66,7 @@ impl Server {
         authority: Authority,
         stop: CancellationToken,
     ) -> Result<(), Problem> {
-        let guard = Arc::new(Guard::new(self.descriptor, authority)?);
+        let guard = Arc::new(Guard::new(self.descriptor, authority, self.keys)?);
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = || {
             tonic_reflection::server::Builder::configure()

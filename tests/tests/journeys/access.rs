@@ -21,6 +21,8 @@ struct Corner {
     member: Member,
     merchant: Merchant,
     offer: String,
+    store: String,
+    terminal: String,
     redemption: String,
     record: String,
     grant: String,
@@ -50,7 +52,10 @@ impl Corner {
         let offer = world.offer(&merchant).active().await;
         let order = world.order(&member, &offer, 1);
         let redemption = world.redeem(order).await.unwrap();
+        let (store, terminal) = world.pair(&merchant).await;
         Self {
+            store,
+            terminal,
             team,
             offer: offer.name,
             hold: format!("{}/holds/{}", world.community_name(), world.id()),
@@ -176,6 +181,15 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             json!({"name": format!("{parent}/adjustments/{}", world.id())})
         }
         "ListAdjustments" => json!({"parent": programme}),
+        "CreateStore" => json!({
+            "parent": merchant,
+            "store": {"number": world.id()[24..], "displayName": "Corner"},
+        }),
+        "ListStores" | "ListTerminals" => json!({"parent": merchant}),
+        "CreatePairingCode" => json!({"parent": corner.store}),
+        "PairTerminal" => json!({"parent": parent, "code": "0000-0000", "displayName": "Till"}),
+        "RotateTerminalKey" | "GetTerminal" => json!({"name": corner.terminal}),
+        "RevokeTerminal" => json!({"name": corner.terminal, "reason": "no"}),
         "GetVerifierKey" => json!({}),
         "ListAccounts"
         | "StreamTransfers"
@@ -262,6 +276,7 @@ async fn every_method_lets_in_whom_its_contract_names_and_nobody_else() {
                     own.member.name.clone(),
                     own.team.clone(),
                     own.merchant.name.clone(),
+                    own.terminal.clone(),
                 ],
             })),
         };
@@ -325,6 +340,8 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
     let nowhere = Corner {
         team: nothing(&own.team),
         offer: nothing(&own.offer),
+        store: nothing(&own.store),
+        terminal: nothing(&own.terminal),
         redemption: nothing(&own.redemption),
         record: nothing(&own.record),
         grant: nothing(&own.grant),
@@ -346,6 +363,7 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
                 own.member.name.clone(),
                 own.team.clone(),
                 own.merchant.name.clone(),
+                own.terminal.clone(),
             ],
             ..Holder::everywhere("wx-1", [role])
         }));

@@ -55,6 +55,9 @@ async fn crowd() -> (World, String) {
         .agreement(&merchant, date(2025, 1, 1), date(2025, 12, 31))
         .await;
     world.offer(&merchant).draft().await;
+    for _ in 0..2 {
+        world.pair(&merchant).await;
+    }
     world.merchant().await;
     world.volunteer().register().await;
     world.earn(&member, 30).await;
@@ -97,7 +100,9 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
     for method in lists {
         let name = method.name().to_owned();
         let (parent, other) = match name.as_str() {
-            "ListAgreements" => (merchant.to_owned(), other(merchant)),
+            "ListAgreements" | "ListStores" | "ListTerminals" => {
+                (merchant.to_owned(), other(merchant))
+            }
             "ListHourEntries" => (member.to_owned(), other(member)),
             "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
                 let programme = world.programme_name();

@@ -114,6 +114,7 @@ impl Sampler {
             // Services have none.
             ("urgency", _) => String::new(),
             ("time_zone", _) => "Asia/Shanghai".to_owned(),
+            ("code", _) if comment.contains("8 characters") => "K7QF-2M9X".to_owned(),
             ("phone", _) => "13800001234".to_owned(),
             ("factor", _) => "1.5".to_owned(),
             _ if comment.contains("UUID") => own(""),
@@ -280,6 +281,10 @@ impl Sampler {
                         &[0, -1],
                         &[253_402_300_800, 0],
                     ],
+                    // No grace is a grace.
+                    "google.protobuf.Duration" if field.name() == "grace" => {
+                        &[&[i64::MAX, 0], &[-1, 0], &[1, 2_000_000_000]]
+                    }
                     "google.protobuf.Duration" => {
                         &[&[i64::MAX, 0], &[-1, 0], &[0, 0], &[1, 2_000_000_000]]
                     }

@@ -64,6 +64,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, thread, time::Durati
 
 use chrono::TimeDelta;
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
+use redemption::Limits;
 use runtime::{Client, Clock, Durability, Holder, Ids, Minter, Postgres, Problem, Role};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::oneshot;
@@ -190,6 +191,7 @@ impl Served {
             listen: Ports::ANY,
             signer: Some(key::temporary()),
             origins: Vec::new(),
+            limits: Limits::default(),
             minter: minter.clone(),
         })
         .await?;

@@ -5,6 +5,7 @@ mod merchant;
 mod offer;
 mod redemption;
 mod refusal;
+mod terminal;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,9 @@ pub use redemption::{
     Kind, LedgerReceipt, LedgerRefusal, Operation, Redemption, RedemptionState, Settled, Verdict,
 };
 pub use refusal::{Inactive, Refusal, Resource};
+pub use terminal::{
+    KEY_PREFIX, PAIRING_TIME, PairingCode, Revoked, SecretHash, Store, Terminal, TerminalKey,
+};
 
 use uuid::Uuid;
 

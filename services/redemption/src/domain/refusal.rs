@@ -22,6 +22,10 @@ pub enum Resource {
     Member,
     /// A programme, of the activity service.
     Programme,
+    /// A store.
+    Store,
+    /// A terminal.
+    Terminal,
 }
 
 /// Why an offer can't be redeemed now.
@@ -78,6 +82,17 @@ pub enum Refusal {
         /// The state it is in.
         state: String,
     },
+    /// No till can be paired with this code.
+    PairingCodeInvalid,
+    /// The code's time is over.
+    PairingCodeExpired {
+        /// Since when.
+        expired_at: DateTime<Utc>,
+    },
+    /// Another till was paired with it.
+    PairingCodeUsed,
+    /// The terminal is shut out.
+    TerminalRevoked,
     /// The merchant is suspended or terminated.
     MerchantSuspended {
         /// Where it stands.

@@ -1,12 +1,14 @@
 //! The contract `linli.redemption.v1`: requests into values, values into answers, errors into statuses. It decides nothing.
 
 mod audit;
+mod keys;
 mod merchant;
 mod offer;
 mod own;
 mod read;
 mod redemption;
 mod status;
+mod terminal;
 
 #[cfg(test)]
 mod tests;
@@ -14,17 +16,22 @@ mod tests;
 use proto::redemption::v1::{
     self as pb, DESCRIPTOR,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
+    terminal_service_server::TerminalServiceServer,
 };
 use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
+use self::terminal::TerminalRpc;
 use crate::Redemption;
 
 impl Redemption {
     /// Makes the gRPC server of this service.
     pub fn server(&self) -> Server {
+        let terminals = TerminalServiceServer::new(TerminalRpc(self.clone()));
         let routes = Routes::new(RedemptionServiceServer::new(Rpc(self.clone())));
-        Server::new("linli.redemption.v1.RedemptionService", routes, DESCRIPTOR)
+        let routes = routes.add_service(terminals);
+        let name = "linli.redemption.v1.RedemptionService";
+        Server::new(name, routes, DESCRIPTOR).with_keys(keys::keys(self.clone()))
     }
 }
 

@@ -4,10 +4,10 @@ use runtime::Access;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{merchant::MERCHANTS, read::MEMBERS};
+use super::{merchant::MERCHANTS, read::MEMBERS, terminal::TERMINALS};
 use crate::{
     Order, Redemption,
-    domain::{Name, Offer},
+    domain::{Name, Offer, Store, Terminal},
 };
 
 /// Refuses those who may only see what is their own, unless the merchant is.
@@ -23,6 +23,30 @@ pub(super) async fn offer(service: &Redemption, access: &Access, name: Name) -> 
     let offer = service.find_offer(name).await?;
     let own = |offer: Offer| access.owns(name.community, MERCHANTS, offer.merchant);
     access.require(offer.is_some_and(own))
+}
+
+/// Unless the store's merchant is.
+pub(super) async fn store(service: &Redemption, access: &Access, name: Name) -> Result<(), Status> {
+    if !access.is_limited() {
+        return Ok(());
+    }
+    let store = service.find_store(name).await?;
+    let own = |store: Store| access.owns(name.community, MERCHANTS, store.merchant);
+    access.require(store.is_some_and(own))
+}
+
+/// Unless the terminal is, or its merchant.
+pub(super) async fn terminal(
+    service: &Redemption,
+    access: &Access,
+    name: Name,
+) -> Result<(), Status> {
+    if access.owns(name.community, TERMINALS, name.id) {
+        return Ok(());
+    }
+    let terminal = service.find_terminal(name).await?;
+    let own = |terminal: Terminal| access.owns(name.community, MERCHANTS, terminal.merchant);
+    access.require(terminal.is_some_and(own))
 }
 
 /// Unless the member who takes is, or the merchant who gives.

@@ -11,6 +11,7 @@ use super::{
     offer::OFFERS,
     own,
     read::{self, Asked, MEMBERS, fields},
+    status::DOMAIN,
 };
 use crate::{
     Order, Redemption, Reversal,
@@ -44,6 +45,7 @@ pub(super) async fn hold(
     };
     fields.finish()?;
     own::order(service, access, community, &order).await?;
+    count(service, &order)?;
     let about = (community, &request.parent[..]);
     let call = read::call(access, about, request_id, "HoldRedemption", &request);
     Ok(message(
@@ -67,6 +69,7 @@ pub(super) async fn redeem(
     };
     fields.finish()?;
     own::order(service, access, community, &order).await?;
+    count(service, &order)?;
     let about = (community, &request.parent[..]);
     let call = read::call(access, about, request_id, "Redeem", &request);
     Ok(message(service.redeem(call, order, deadline).await?))
@@ -207,6 +210,12 @@ fn who_and_what(fields: &mut Fields, community: Uuid, member: &str, offer: &str)
         quantity: 0,
         validate_only: false,
     }
+}
+
+/// Counts what is asked for a member.
+fn count(service: &Redemption, order: &Order) -> Result<(), Status> {
+    let counted = service.counters.member(order.member);
+    counted.map_err(|wait| runtime::rate_limited(DOMAIN, "member", wait))
 }
 
 fn optional_quantity(fields: &mut Fields, quantity: Option<i64>) -> Option<i64> {

@@ -53,6 +53,10 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::Exists { .. } => ("RESOURCE_EXISTS", Code::AlreadyExists),
         Refusal::NumberTaken { .. } => ("NUMBER_TAKEN", Code::AlreadyExists),
         Refusal::WrongState { .. } => ("WRONG_STATE", Code::FailedPrecondition),
+        Refusal::PairingCodeInvalid => ("PAIRING_CODE_INVALID", Code::InvalidArgument),
+        Refusal::PairingCodeExpired { .. } => ("PAIRING_CODE_EXPIRED", Code::FailedPrecondition),
+        Refusal::PairingCodeUsed => ("PAIRING_CODE_USED", Code::FailedPrecondition),
+        Refusal::TerminalRevoked => ("TERMINAL_REVOKED", Code::FailedPrecondition),
         Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
         Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
         Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
@@ -87,6 +91,12 @@ fn text_en(refusal: &Refusal) -> String {
             id,
             state,
         } => format!("{} {id} is {}", english(*resource), upper(state)),
+        Refusal::PairingCodeInvalid => "there is no such pairing code".into(),
+        Refusal::PairingCodeExpired { expired_at } => {
+            format!("the pairing code expired at {}", iso(*expired_at))
+        }
+        Refusal::PairingCodeUsed => "a till was paired with this code already".into(),
+        Refusal::TerminalRevoked => "the terminal is revoked".into(),
         Refusal::MerchantSuspended { state } => {
             format!("the merchant is {}", upper(state.as_str()))
         }
@@ -151,6 +161,10 @@ fn text_zh(refusal: &Refusal) -> String {
             chinese(*resource),
             upper(state)
         ),
+        Refusal::PairingCodeInvalid => "配对码不正确,请核对后重新输入".into(),
+        Refusal::PairingCodeExpired { .. } => "配对码已过期,请重新生成".into(),
+        Refusal::PairingCodeUsed => "该配对码已被使用,请重新生成".into(),
+        Refusal::TerminalRevoked => "该终端已停用".into(),
         Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
         Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
         Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
@@ -214,6 +228,8 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
             ("id", id.to_string()),
             ("state", upper(state)),
         ],
+        Refusal::PairingCodeInvalid | Refusal::PairingCodeUsed | Refusal::TerminalRevoked => vec![],
+        Refusal::PairingCodeExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
         Refusal::MerchantSuspended { state } => vec![("state", upper(state.as_str()))],
         Refusal::OfferNotActive(Inactive::State(state)) => {
             vec![("cause", "STATE".into()), ("state", upper(state.as_str()))]
@@ -275,6 +291,8 @@ fn english(resource: Resource) -> &'static str {
         Resource::Redemption => "redemption",
         Resource::Member => "member",
         Resource::Programme => "programme",
+        Resource::Store => "store",
+        Resource::Terminal => "terminal",
     }
 }
 
@@ -286,6 +304,8 @@ fn chinese(resource: Resource) -> &'static str {
         Resource::Redemption => "兑换单",
         Resource::Member => "会员",
         Resource::Programme => "积分方案",
+        Resource::Store => "门店",
+        Resource::Terminal => "终端",
     }
 }
 

@@ -5,6 +5,7 @@ mod merchant;
 mod offer;
 mod operation;
 mod redemption;
+mod terminal;
 
 pub use answer::{
     Answer, Asked, AuditFilter, Call, Outcome, answer_claim, answer_find, answer_insert_refusal,
@@ -26,6 +27,12 @@ pub use operation::{
 pub use redemption::{
     ListFilter, redemption_delete, redemption_due_offer, redemption_expired_lock, redemption_find,
     redemption_insert, redemption_list, redemption_lock, redemption_quantity_of, redemption_update,
+};
+
+pub use terminal::{
+    pairing_code_lock, pairing_code_put, pairing_code_use, store_find, store_insert, store_list,
+    terminal_find, terminal_insert, terminal_key_find, terminal_key_put, terminal_keys_retire,
+    terminal_list, terminal_lock, terminal_revoke,
 };
 
 /// Which part of a list: what comes after a row, and at most how much.

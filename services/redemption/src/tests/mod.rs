@@ -3,6 +3,7 @@
 mod calls;
 mod steps;
 mod taking;
+mod terminals;
 
 use std::collections::HashSet;
 

@@ -48,7 +48,7 @@ impl Callers {
         };
         let nobody = !callers.anyone && callers.community.is_empty() && callers.own.is_empty();
         let twice = !callers.community.and(callers.own).is_empty();
-        let ownerless = callers.own.iter().any(|role| role.owns().is_none());
+        let ownerless = callers.own.iter().any(|role| role.owns().is_empty());
         match (nobody, twice, ownerless) {
             (false, false, false) => Ok(callers),
             (true, ..) => Err(wrong("lets nobody call it")),

@@ -1,13 +1,13 @@
 //! The one place where a call is admitted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use prost_reflect::DescriptorPool;
 use tonic::Status;
 
 use super::{
-    Access, Authority, Callers, Reach,
+    Access, Authority, Callers, Keys, Reach,
     refusal::{self, Untrusted},
     token::Caller,
 };
@@ -19,11 +19,24 @@ pub(crate) struct Guard {
     /// By path, as in `/linli.ledger.v1.LedgerService/GetAccount`.
     methods: HashMap<String, Callers>,
     authority: Authority,
+    keys: Option<Keys>,
+}
+
+/// What comes of asking to be let in.
+pub(crate) enum Admission {
+    /// At once.
+    Now(Access),
+    /// When the service has said whose a key is.
+    Asked(Pin<Box<dyn Future<Output = Result<Access, Status>> + Send>>),
 }
 
 impl Guard {
     /// Reads from the contracts who may call each method; fails if one of them does not say.
-    pub fn new(descriptor: &[u8], authority: Authority) -> Result<Self, Problem> {
+    pub fn new(
+        descriptor: &[u8],
+        authority: Authority,
+        keys: Option<Keys>,
+    ) -> Result<Self, Problem> {
         let pool = DescriptorPool::decode(descriptor)
             .map_err(|error| Problem::new(format!("a contract can't be read: {error}")))?;
         let mut methods = HashMap::new();
@@ -33,32 +46,46 @@ impl Guard {
                 methods.insert(path, Callers::of(&method)?);
             }
         }
-        Ok(Self { methods, authority })
+        Ok(Self {
+            methods,
+            authority,
+            keys,
+        })
     }
 
     /// Admits a call or refuses it. A path that is in no contract of ours (health, reflection, nothing at all) is open to anyone.
-    pub fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Access, Status> {
+    pub fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Admission, Status> {
         let open = Access {
             caller: Arc::new(Caller::default()),
             reach: Reach::Anyone,
         };
-        let Some(callers) = self.methods.get(path) else {
-            return Ok(open);
+        let callers = match self.methods.get(path) {
+            Some(callers) if !callers.anyone => *callers,
+            _ => return Ok(Admission::Now(open)),
         };
-        if callers.anyone {
-            return Ok(open);
+        let token = bearer(headers)?;
+        if let Some(keys) = self.keys.as_ref().filter(|keys| keys.takes(token)) {
+            let asked = keys.find(token);
+            return Ok(Admission::Asked(Box::pin(async move {
+                let holder = asked.await.map_err(Untrusted::from)?;
+                reach(Arc::new(Caller::holding(holder)), &callers)
+            })));
         }
-        let caller = self.authority.caller(bearer(headers)?)?;
-        let reach = match (
-            callers.community.and(caller.roles),
-            callers.own.and(caller.roles),
-        ) {
-            (community, _) if !community.is_empty() => Reach::Community(community),
-            (_, own) if !own.is_empty() => Reach::Own(own),
-            _ => return Err(refusal::role_not_allowed(caller.roles, callers)),
-        };
-        Ok(Access { caller, reach })
+        reach(self.authority.caller(token)?, &callers).map(Admission::Now)
     }
+}
+
+/// How far a caller reaches in a call of a method.
+fn reach(caller: Arc<Caller>, callers: &Callers) -> Result<Access, Status> {
+    let reach = match (
+        callers.community.and(caller.roles),
+        callers.own.and(caller.roles),
+    ) {
+        (community, _) if !community.is_empty() => Reach::Community(community),
+        (_, own) if !own.is_empty() => Reach::Own(own),
+        _ => return Err(refusal::role_not_allowed(caller.roles, callers)),
+    };
+    Ok(Access { caller, reach })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Untrusted> {

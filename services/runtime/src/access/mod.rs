@@ -7,6 +7,7 @@ mod guard;
 mod issuers;
 mod keys;
 mod minter;
+mod own_keys;
 mod refusal;
 mod role;
 mod token;
@@ -19,12 +20,13 @@ use std::sync::Arc;
 use tonic::Status;
 use uuid::Uuid;
 
-pub(crate) use guard::Guard;
+pub(crate) use guard::{Admission, Guard};
 pub(crate) use refusal::TOKEN_REASONS;
 
 pub use callers::Callers;
 pub use issuers::{Issuer, read_issuers};
 pub use minter::{Bearer, Holder, Minter};
+pub use own_keys::{KeyRefusal, Keys};
 pub use role::{Role, Roles};
 pub use token::Authority;
 
@@ -107,7 +109,7 @@ impl Access {
             Reach::Community(_) => self.caller.sees(community),
             Reach::Own(roles) => {
                 self.caller.sees(community)
-                    && roles.iter().any(|role| role.owns() == Some(kind))
+                    && roles.iter().any(|role| role.owns().contains(&kind))
                     && self.caller.has(community, kind, id)
             }
         }

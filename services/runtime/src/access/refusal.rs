@@ -5,19 +5,26 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::{Callers, Roles};
-use crate::status::{DOMAIN, Reason, refusal};
+use crate::{
+    rate_limited,
+    status::{DOMAIN, Reason, refusal},
+};
 
 const TOKEN_MISSING: &str = "TOKEN_MISSING";
 const TOKEN_INVALID: &str = "TOKEN_INVALID";
 const TOKEN_EXPIRED: &str = "TOKEN_EXPIRED";
 const TOKEN_NOT_YET_VALID: &str = "TOKEN_NOT_YET_VALID";
+const TERMINAL_REVOKED: &str = "TERMINAL_REVOKED";
+const KEY_RETIRED: &str = "KEY_RETIRED";
 
 /// The reasons that are about the token itself.
-pub(crate) const TOKEN_REASONS: [&str; 4] = [
+pub(crate) const TOKEN_REASONS: [&str; 6] = [
     TOKEN_MISSING,
     TOKEN_INVALID,
     TOKEN_EXPIRED,
     TOKEN_NOT_YET_VALID,
+    TERMINAL_REVOKED,
+    KEY_RETIRED,
 ];
 
 /// Why a token does not say who calls.
@@ -31,7 +38,13 @@ pub(super) enum Untrusted {
     Expired,
     /// Its time has not come.
     NotYetValid,
-    /// The keys that it is to be checked with are not here yet.
+    /// It is a key whose holder is shut out.
+    Revoked,
+    /// It is a key that another took the place of.
+    Retired,
+    /// Its holder calls too often.
+    Limited(Duration),
+    /// What it is to be checked with is not here now.
     NoKeys,
 }
 
@@ -69,11 +82,22 @@ impl From<Untrusted> for Status {
                 "the token is not valid yet",
                 "登录凭证尚未生效,请检查时钟",
             ),
+            Untrusted::Revoked => unauthenticated(
+                TERMINAL_REVOKED,
+                "the terminal was revoked",
+                "该终端已停用,请联系社区工作人员",
+            ),
+            Untrusted::Retired => unauthenticated(
+                KEY_RETIRED,
+                "the key was rotated and counts no more",
+                "该终端密钥已更换,请使用新密钥",
+            ),
+            Untrusted::Limited(wait) => rate_limited(DOMAIN, "terminal", wait),
             Untrusted::NoKeys => refusal(Reason {
                 domain: DOMAIN,
                 reason: "ISSUER_KEYS_UNAVAILABLE",
                 code: Code::Unavailable,
-                text_en: "the keys of the token's issuer are not here yet; try again",
+                text_en: "what the token is to be checked with is not here now; try again",
                 text_zh: "暂时无法验证登录凭证,请稍后重试",
                 metadata: vec![],
                 retry_after: Some(Duration::from_secs(1)),

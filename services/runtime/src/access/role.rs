@@ -51,13 +51,14 @@ impl Role {
         format!("ROLE_{}", self.name().to_ascii_uppercase())
     }
 
-    /// The kind of resource that is its own, as in resource names.
-    pub fn owns(self) -> Option<&'static str> {
+    /// The kinds of resource that are its own, as in resource names.
+    pub fn owns(self) -> &'static [&'static str] {
         match self {
-            Self::Member => Some("members"),
-            Self::Leader => Some("teams"),
-            Self::Merchant | Self::Terminal => Some("merchants"),
-            Self::Staff | Self::Auditor | Self::Service | Self::Operator => None,
+            Self::Member => &["members"],
+            Self::Leader => &["teams"],
+            Self::Merchant => &["merchants"],
+            Self::Terminal => &["merchants", "terminals"],
+            Self::Staff | Self::Auditor | Self::Service | Self::Operator => &[],
         }
     }
 }

@@ -19,7 +19,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status};
 
-use super::{guard::Guard, issuers::MIN_INTERVAL, refusal::Untrusted, *};
+use super::{
+    guard::{Admission, Guard},
+    issuers::MIN_INTERVAL,
+    refusal::Untrusted,
+    *,
+};
 use crate::{Clock, reason_of};
 
 const NOW: i64 = 1_800_000_000;
@@ -238,7 +243,7 @@ fn a_caller_needs_a_role_that_the_contract_names() {
     let issuer = minter.issuer(Roles::from_iter(Role::ALL));
     let authority = Authority::new(clock(), vec![issuer]).unwrap();
     let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
-    let problem = Guard::new(health, authority.clone())
+    let problem = Guard::new(health, authority.clone(), None)
         .unwrap_err()
         .to_string();
     assert_eq!(
@@ -247,7 +252,7 @@ fn a_caller_needs_a_role_that_the_contract_names() {
     );
 
     let contract = contract();
-    let guard = Guard::new(&contract, authority).unwrap();
+    let guard = Guard::new(&contract, authority, None).unwrap();
     let call = |method: &str, holder: Option<Holder>| {
         let mut headers = HeaderMap::new();
         if let Some(holder) = holder {
@@ -257,6 +262,10 @@ fn a_caller_needs_a_role_that_the_contract_names() {
         }
         guard
             .admit(&format!("/test.v1.Shop/{method}"), &headers)
+            .map(|admission| match admission {
+                Admission::Now(access) => access,
+                Admission::Asked(_) => panic!("there are no keys"),
+            })
             .map_err(|status| (status.code(), reason_of(&status).unwrap()))
     };
     let community = Uuid::from_u128(1);

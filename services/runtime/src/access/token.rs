@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{Issuer, Role, Roles, keys::Keyring, refusal::Untrusted};
+use super::{Holder, Issuer, Role, Roles, keys::Keyring, refusal::Untrusted};
 use crate::{Clock, Problem};
 
 /// How far an issuer's clock may be from ours.
@@ -181,11 +181,11 @@ impl Authority {
             return Err(Untrusted::Invalid(why));
         }
         Ok(Known {
-            caller: Arc::new(Caller::new(&proven, issuer.roles())),
-            issuer: index,
-            generation,
             from: proven.nbf,
             until: proven.exp,
+            caller: Arc::new(Caller::new(proven, issuer.roles())),
+            issuer: index,
+            generation,
         })
     }
 
@@ -206,20 +206,29 @@ impl Authority {
 }
 
 impl Caller {
-    fn new(claims: &Proven, may_have: Roles) -> Self {
+    fn new(claims: Proven, may_have: Roles) -> Self {
         let named = claims.roles.iter();
         let roles = Roles::from_iter(named.filter_map(|name| name.parse::<Role>().ok()));
-        let communities = if claims.communities.iter().any(|id| id == EVERY_COMMUNITY) {
+        Self::holding(Holder {
+            subject: claims.sub,
+            roles: roles.and(may_have),
+            communities: claims.communities,
+            resources: claims.resources,
+        })
+    }
+
+    pub fn holding(holder: Holder) -> Self {
+        let communities = if holder.communities.iter().any(|id| id == EVERY_COMMUNITY) {
             Communities::All
         } else {
-            let ids = claims.communities.iter();
+            let ids = holder.communities.iter();
             Communities::Some(ids.filter_map(|id| Uuid::try_parse(id).ok()).collect())
         };
         Self {
-            subject: claims.sub.clone(),
-            roles: roles.and(may_have),
+            subject: holder.subject,
+            roles: holder.roles,
             communities,
-            resources: claims.resources.clone(),
+            resources: holder.resources,
         }
     }
 
