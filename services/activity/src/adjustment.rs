@@ -19,7 +19,7 @@ use crate::{
         programme::{Programme, Totals},
         refusal::{Refusal, Resource},
     },
-    ledger::Told,
+    ledger::{Told, pause_after},
     store,
 };
 
@@ -27,8 +27,6 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a claim keeps others away; the ledger answers well within it.
 const LEASE: TimeDelta = TimeDelta::seconds(20);
-/// What the ledger refuses as it never should is tried again after a second, two, four … at most so many.
-const MAX_POSTPONE_SECONDS: i64 = 600;
 
 /// What to propose.
 #[derive(Debug, Clone)]
@@ -213,9 +211,7 @@ impl Activity {
             }
             Told::Broken(why) => {
                 tracing::error!(adjustment.id = %id, "The ledger refused adjustment {id} as it never should: {why}");
-                let doublings = u32::try_from(attempts - 1).unwrap_or(0);
-                let seconds = 2_i64.saturating_pow(doublings).min(MAX_POSTPONE_SECONDS);
-                let due_at = now + TimeDelta::seconds(seconds);
+                let due_at = now + pause_after(attempts);
                 store::adjustment::postpone(&self.pool, community, id, due_at).await?;
             }
         }

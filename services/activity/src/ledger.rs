@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use proto::{
     account_id,
     ledger::v1::{
@@ -31,6 +31,7 @@ use crate::{
 
 /// How long the relay waits for an answer. It ends well within the lease of what it delivers.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_PAUSE_SECONDS: i64 = 600;
 
 /// What the ledger said to an adjustment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,13 @@ pub(crate) enum Told {
     Unanswered(String),
     /// It refused what it never should.
     Broken(String),
+}
+
+/// How long what the ledger refuses as it never should waits for its next try: a second, two, four … at most ten minutes.
+pub(crate) fn pause_after(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0);
+    let seconds = 2_i64.saturating_pow(doublings);
+    TimeDelta::seconds(seconds.min(MAX_PAUSE_SECONDS))
 }
 
 impl From<Status> for Told {

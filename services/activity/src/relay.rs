@@ -32,7 +32,7 @@ use crate::{
         grant::{Grant, GrantState, Step},
         programme::Totals,
     },
-    ledger::is_transient,
+    ledger::{is_transient, pause_after},
     store::{
         self,
         grant::Move,
@@ -46,8 +46,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const LEASE: TimeDelta = TimeDelta::seconds(20);
 const COMMUNITIES: i64 = 16;
 const ROWS: i64 = 100;
-/// Refused rows are tried again after a second, two, four … at most so many.
-const MAX_POSTPONE_SECONDS: i64 = 600;
 
 /// Starts the loop.
 pub(crate) fn spawn(activity: Activity, tasks: &TaskTracker, stop: CancellationToken) {
@@ -289,11 +287,7 @@ impl Activity {
 /// When a row that is not settled is due again.
 fn postponement(row: &Claimed, outcome: &Outcome, now: DateTime<Utc>) -> Option<Postponed> {
     let (wait, error) = match outcome {
-        Outcome::Refused(error) => {
-            let doublings = u32::try_from(row.attempts - 1).unwrap_or(0);
-            let seconds = 2_i64.saturating_pow(doublings).min(MAX_POSTPONE_SECONDS);
-            (TimeDelta::seconds(seconds), error)
-        }
+        Outcome::Refused(error) => (pause_after(row.attempts), error),
         Outcome::Unanswered(error) => (TimeDelta::zero(), error),
         Outcome::Posted { .. }
         | Outcome::OverLimit

@@ -10,6 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use tokio::time::Instant;
+use tokio_util::either::Either;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
@@ -92,14 +93,14 @@ where
             let response = record.finish(status::deadline_exceeded().into_http());
             return Box::pin(std::future::ready(Ok(response)));
         }
-        let answer: Answer = match admission {
+        let answer = match admission {
             Admission::Now(access) => {
                 request.extensions_mut().insert(access);
-                Box::pin(self.service.call(request))
+                Either::Left(self.service.call(request))
             }
             Admission::Asked(asked) => {
                 let service = self.service.clone();
-                Box::pin(async move {
+                Either::Right(Box::pin(async move {
                     match asked.await {
                         Ok(access) => {
                             request.extensions_mut().insert(access);
@@ -107,7 +108,7 @@ where
                         }
                         Err(refusal) => Ok(refusal.into_http()),
                     }
-                })
+                }))
             }
         };
         let answered = panics::caught(answer);

@@ -1,5 +1,6 @@
 //! Adjustments.
 
+use prost::Message;
 use proto::activity::v1 as pb;
 use runtime::{Access, Fields};
 use tonic::{Request, Status};
@@ -15,6 +16,7 @@ use crate::{
     domain::{
         Community,
         adjustment::{Adjustment, AdjustmentState, Change},
+        call::Call,
     },
 };
 
@@ -71,12 +73,8 @@ pub(super) async fn approve(
 ) -> Result<pb::Adjustment, Status> {
     let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields(&access);
-    let (community, id) = resource(&mut fields, "name", &request.name, ADJUSTMENTS);
-    let request_id = fields.request_id(&request.request_id);
-    fields.finish()?;
-    let about = (community, &request.name[..]);
-    let call = call(&access, about, request_id, "ApproveAdjustment", &request);
+    let asked = (&request.name[..], &request.request_id[..]);
+    let (call, id) = decision(&access, asked, "ApproveAdjustment", &request)?;
     let approved = activity.approve_adjustment(&call, &access, id).await?;
     Ok(encode(approved))
 }
@@ -87,12 +85,8 @@ pub(super) async fn decline(
 ) -> Result<pb::Adjustment, Status> {
     let access = Access::of(&request);
     let request = request.into_inner();
-    let mut fields = fields(&access);
-    let (community, id) = resource(&mut fields, "name", &request.name, ADJUSTMENTS);
-    let request_id = fields.request_id(&request.request_id);
-    fields.finish()?;
-    let about = (community, &request.name[..]);
-    let call = call(&access, about, request_id, "DeclineAdjustment", &request);
+    let asked = (&request.name[..], &request.request_id[..]);
+    let (call, id) = decision(&access, asked, "DeclineAdjustment", &request)?;
     let declined = activity.decline_adjustment(&call, &access, id).await?;
     Ok(encode(declined))
 }
@@ -135,6 +129,21 @@ pub(super) async fn list(
         next_page_token: place.next_page_token(&page),
         adjustments: page.items.into_iter().map(encode).collect(),
     })
+}
+
+/// Reads a request that has a name and an id and nothing else.
+fn decision(
+    access: &Access,
+    (name, request_id): (&str, &str),
+    method: &'static str,
+    message: &impl Message,
+) -> Result<(Call, Uuid), Status> {
+    let mut fields = fields(access);
+    let (community, id) = resource(&mut fields, "name", name, ADJUSTMENTS);
+    let request_id = fields.request_id(request_id);
+    fields.finish()?;
+    let call = call(access, (community, name), request_id, method, message);
+    Ok((call, id))
 }
 
 fn read_change(

@@ -1,7 +1,7 @@
 //! The audit log.
 
 use proto::{access::v1 as access_pb, activity::v1 as pb};
-use runtime::{Access, Roles};
+use runtime::Access;
 use tonic::{Request, Status};
 
 use super::{Place, community, error, fields};
@@ -36,18 +36,17 @@ pub(super) async fn list(
 }
 
 fn encode(asked: Asked) -> access_pb::AuditEntry {
-    let roles = asked.roles.split(", ").filter_map(|role| role.parse().ok());
+    let roles = asked.roles.split(", ").filter_map(|role| {
+        let name = format!("ROLE_{}", role.to_ascii_uppercase());
+        access_pb::Role::from_str_name(&name)
+    });
     let refusal = asked.refusal.as_ref().map(error::reason);
     access_pb::AuditEntry {
         request_id: asked.request_id.to_string(),
         method: asked.method,
         resource: asked.resource,
         subject: asked.subject,
-        roles: Roles::from_iter(roles)
-            .iter()
-            .filter_map(|role| access_pb::Role::from_str_name(&role.contract_name()))
-            .map(i32::from)
-            .collect(),
+        roles: roles.map(i32::from).collect(),
         refusal: refusal.unwrap_or_default().to_owned(),
         create_time: Some(runtime::timestamp(asked.recorded_at)),
     }

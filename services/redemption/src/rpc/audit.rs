@@ -1,7 +1,7 @@
 //! Requests about the audit log.
 
 use proto::{access::v1 as access_pb, redemption::v1 as pb};
-use runtime::{Access, Roles, timestamp};
+use runtime::{Access, timestamp};
 use tonic::Status;
 
 use super::{
@@ -38,7 +38,10 @@ pub(super) async fn list(
 }
 
 fn message(asked: store::Asked) -> access_pb::AuditEntry {
-    let roles = asked.roles.split(", ").filter_map(|role| role.parse().ok());
+    let roles = asked.roles.split(", ").filter_map(|role| {
+        let name = format!("ROLE_{}", role.to_ascii_uppercase());
+        access_pb::Role::from_str_name(&name)
+    });
     let refusal = asked
         .refusal
         .as_ref()
@@ -51,11 +54,7 @@ fn message(asked: store::Asked) -> access_pb::AuditEntry {
         },
         resource: asked.resource,
         subject: asked.subject,
-        roles: Roles::from_iter(roles)
-            .iter()
-            .filter_map(|role| access_pb::Role::from_str_name(&role.contract_name()))
-            .map(i32::from)
-            .collect(),
+        roles: roles.map(i32::from).collect(),
         refusal: refusal.unwrap_or_default().to_owned(),
         create_time: Some(timestamp(asked.recorded_at)),
     }

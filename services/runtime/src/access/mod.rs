@@ -138,10 +138,10 @@ impl Access {
     /// The access of a service: everything, everywhere.
     #[cfg(any(test, feature = "testing"))]
     pub fn everything(subject: &str) -> Self {
-        let roles = Roles::from(Role::Service);
+        let holder = Holder::everywhere(subject, [Role::Service]);
         Self {
-            caller: Arc::new(Caller::everywhere(subject, roles)),
-            reach: Reach::Community(roles),
+            reach: Reach::Community(holder.roles),
+            caller: Arc::new(Caller::holding(holder)),
         }
     }
 }

@@ -46,11 +46,6 @@ impl Role {
         }
     }
 
-    /// Its name in the contract.
-    pub fn contract_name(self) -> String {
-        format!("ROLE_{}", self.name().to_ascii_uppercase())
-    }
-
     /// The kinds of resource that are its own, as in resource names.
     pub fn owns(self) -> &'static [&'static str] {
         match self {

@@ -68,20 +68,16 @@ impl Default for Communities {
     }
 }
 
-/// What a token says.
-#[derive(Debug, Serialize, Deserialize)]
+/// What a token of our own says.
+#[derive(Serialize)]
 pub(super) struct Claims {
     pub iss: String,
     pub aud: String,
     pub sub: String,
     pub exp: i64,
-    #[serde(default)]
     pub nbf: i64,
-    #[serde(default)]
     pub roles: Vec<String>,
-    #[serde(default)]
     pub communities: Vec<String>,
-    #[serde(default)]
     pub resources: Vec<String>,
 }
 
@@ -229,16 +225,6 @@ impl Caller {
             roles: holder.roles,
             communities,
             resources: holder.resources,
-        }
-    }
-
-    #[cfg(any(test, feature = "testing"))]
-    pub fn everywhere(subject: &str, roles: Roles) -> Self {
-        Self {
-            subject: subject.to_owned(),
-            roles,
-            communities: Communities::All,
-            resources: Vec::new(),
         }
     }
 
