@@ -8,6 +8,7 @@
     reason = "a journey fails by a panic, its world too"
 )]
 
+mod codes;
 mod people;
 mod refusal;
 mod shop;

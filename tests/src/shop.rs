@@ -179,7 +179,7 @@ impl World {
         red::RedeemRequest {
             parent: self.community_name(),
             request_id: self.id(),
-            member: member.name.clone(),
+            payer: Some(red::redeem_request::Payer::Member(member.name.clone())),
             offer: offer.name.clone(),
             quantity,
             validate_only: false,
@@ -196,7 +196,9 @@ impl World {
         red::HoldRedemptionRequest {
             parent: self.community_name(),
             request_id: self.id(),
-            member: member.name.clone(),
+            payer: Some(red::hold_redemption_request::Payer::Member(
+                member.name.clone(),
+            )),
             offer: offer.name.clone(),
             quantity,
             ttl: None,

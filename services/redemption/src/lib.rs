@@ -13,6 +13,7 @@ mod call;
 pub mod domain;
 mod error;
 mod limits;
+mod member_code;
 mod merchant;
 mod offer;
 mod recovery;
@@ -29,11 +30,12 @@ mod tests;
 
 pub use error::Error;
 pub use limits::Limits;
+pub use member_code::{Presented, Resolved, Usable};
 pub use merchant::{NewAgreement, NewMerchant};
 pub use offer::NewOffer;
 pub use redemption::Reversal;
 pub use store::{Call, ListFilter, Page, SummaryRow};
-pub use take::Order;
+pub use take::{KnownBy, Order, Till};
 pub use terminal::{KeyRefused, NewStore};
 
 use runtime::{Client, Clock, Ids, Nudge};
@@ -72,7 +74,7 @@ impl Redemption {
         }
     }
 
-    /// Limits what one till and one member may do; without it there is no limit but on pairing.
+    /// Limits what one till and one member may do; without it there is none but on codes.
     pub fn with_limits(self, limits: Limits) -> Self {
         let counters = Counters::new(limits, &self.clock);
         Self { counters, ..self }

@@ -11,6 +11,11 @@ const TERMINAL_BURST_SECONDS: u32 = 5;
 /// How often a pairing code may be tried in a community, a minute: enough for a market hall, and nothing for who guesses.
 const PAIRINGS: NonZeroU32 = NonZeroU32::new(20).expect("above 0");
 
+/// How many member codes are tried at one till a minute: one every two seconds, as long as a queue lasts.
+const RESOLVINGS: NonZeroU32 = NonZeroU32::new(30).expect("above 0");
+/// How many codes a member's app makes a minute: it needs one, and one after each use.
+const MEMBER_CODES: NonZeroU32 = NonZeroU32::new(12).expect("above 0");
+
 /// What is configured; `None`: no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -26,6 +31,8 @@ pub(crate) struct Counters {
     terminals: Option<Arc<Limiter<Uuid>>>,
     members: Option<Arc<Limiter<Uuid>>>,
     pairings: Arc<Limiter<Uuid>>,
+    resolvings: Arc<Limiter<Uuid>>,
+    member_codes: Arc<Limiter<Uuid>>,
 }
 
 impl Counters {
@@ -42,6 +49,8 @@ impl Counters {
             terminals,
             members: limits.member_rate.map(|rate| limiter(MINUTE, rate, rate)),
             pairings: limiter(MINUTE, PAIRINGS, PAIRINGS),
+            resolvings: limiter(MINUTE, RESOLVINGS, RESOLVINGS),
+            member_codes: limiter(MINUTE, MEMBER_CODES, MEMBER_CODES),
         }
     }
 
@@ -58,6 +67,16 @@ impl Counters {
     /// Counts a try of a pairing code in a community.
     pub fn pairing(&self, community: Uuid) -> Result<(), Duration> {
         self.pairings.count(&community)
+    }
+
+    /// Counts a member code tried at a till.
+    pub fn resolving(&self, till: Uuid) -> Result<(), Duration> {
+        self.resolvings.count(&till)
+    }
+
+    /// Counts a code that a member's app makes.
+    pub fn member_code(&self, member: Uuid) -> Result<(), Duration> {
+        self.member_codes.count(&member)
     }
 }
 

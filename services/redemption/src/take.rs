@@ -12,6 +12,7 @@ use crate::{
         self, Counter, Kind, LedgerReceipt, Member, Name, Offer, Operation, RedemptionState,
         Refusal, Resource,
     },
+    remote::Purse,
     settle::HEAD_START,
     store::{self, Call, Outcome},
 };
@@ -27,6 +28,45 @@ pub struct Order {
     pub quantity: i64,
     /// Whether to answer as if, and change nothing.
     pub validate_only: bool,
+    /// How it is known who takes.
+    pub known_by: KnownBy,
+    /// The till it is made at.
+    pub till: Option<Till>,
+}
+
+/// How it is known who takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownBy {
+    /// They ask themself.
+    Themself,
+    /// Staff name them.
+    Staff,
+    /// They have shown a code or a card, not long ago.
+    Handle {
+        /// From here on that counts no more.
+        expires_at: DateTime<Utc>,
+    },
+}
+
+/// A till.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Till {
+    /// Which.
+    pub terminal: Uuid,
+    /// Where it stands, when that is known.
+    pub store: Option<Uuid>,
+}
+
+impl Order {
+    /// Whether it can still be said who takes.
+    fn check_payer(&self, now: DateTime<Utc>) -> Result<(), Refusal> {
+        match self.known_by {
+            KnownBy::Handle { expires_at } if expires_at <= now => Err(Refusal::HandleExpired {
+                expired_at: expires_at,
+            }),
+            KnownBy::Handle { .. } | KnownBy::Themself | KnownBy::Staff => Ok(()),
+        }
+    }
 }
 
 /// The redemption to be, once a member may take the offer.
@@ -79,6 +119,7 @@ impl Redemption {
         }
         self.answered(&call, deadline, async {
             self.stop_if_known(&call).await?;
+            order.check_payer(self.clock.now())?;
             let member = self.member(&call, order, deadline).await?;
             self.reserve(&call, order, way, &member).await
         })
@@ -136,6 +177,7 @@ impl Redemption {
         way: Way,
         deadline: Deadline,
     ) -> Result<domain::Redemption, Error> {
+        order.check_payer(self.clock.now())?;
         let member = self.member(call, order, deadline).await?;
         let mut tx = self.pool.begin().await?;
         let admitted = self.admit(&mut tx, call, order, way, &member).await?;
@@ -143,7 +185,12 @@ impl Redemption {
         tx.rollback().await?;
         let redemption = admitted.redemption;
         let needed = redemption.points(redemption.quantity);
-        let available = self.ledger.available(&redemption, deadline).await?;
+        let purse = Purse {
+            community: redemption.community,
+            programme: redemption.programme,
+            member: redemption.member,
+        };
+        let available = self.ledger.available(purse, deadline).await?;
         if available < needed {
             return Err(Error::Refused(Refusal::InsufficientPoints {
                 needed,
@@ -252,5 +299,8 @@ fn redemption_of(
         created_at: now,
         captured_at: None,
         ledger_entry: None,
+        terminal: order.till.map(|till| till.terminal),
+        store: order.till.and_then(|till| till.store),
+        assisted_by: (order.known_by == KnownBy::Staff).then(|| call.by.subject.clone()),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         Name, PAIRING_TIME, PairingCode, Refusal, Resource, Revoked, Store, Terminal, TerminalKey,
     },
     merchant,
-    store::{self, Call, Page},
+    store::{self, Call, KeyHolder, Page},
 };
 
 /// A store to be registered.
@@ -260,9 +260,9 @@ impl Redemption {
         Ok(store::terminal_list(&self.pool, of, page).await?)
     }
 
-    /// The merchant at whose till a key is. It is looked up for each call, so a key that is taken back lets nobody in any more, in any
+    /// At whose till a key is. It is looked up for each call, so a key that is taken back lets nobody in any more, in any
     /// replica.
-    pub async fn merchant_of_key(&self, key: &TerminalKey) -> Result<Uuid, KeyRefused> {
+    pub async fn holder_of_key(&self, key: &TerminalKey) -> Result<KeyHolder, KeyRefused> {
         let terminal = Name {
             community: key.community,
             id: key.terminal,
@@ -274,7 +274,7 @@ impl Redemption {
         }
         match holder.retires_at {
             Some(at) if at <= self.clock.now() => Err(KeyRefused::Retired),
-            _ => Ok(holder.merchant),
+            _ => Ok(holder),
         }
     }
 }

@@ -24,6 +24,8 @@ struct Corner {
     store: String,
     terminal: String,
     redemption: String,
+    handle: String,
+    card: String,
     record: String,
     grant: String,
     /// Of the redemption, so it changed the accounts of both.
@@ -54,6 +56,8 @@ impl Corner {
         let redemption = world.redeem(order).await.unwrap();
         let (store, terminal) = world.pair(&merchant).await;
         Self {
+            handle: world.handle(&member, &merchant).await,
+            card: world.card(&member).await.card.unwrap().name,
             store,
             terminal,
             team,
@@ -159,9 +163,15 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         | "ResumeOffer" | "EndOffer" => json!({"name": corner.offer}),
         "ReviseOffer" => json!({"name": corner.offer, "points": 7}),
         "AdjustOfferStock" => json!({"name": corner.offer, "delta": 1}),
-        "HoldRedemption" | "Redeem" => json!({
-            "parent": parent, "member": member, "offer": corner.offer, "quantity": 1, "validateOnly": true,
-        }),
+        "HoldRedemption" | "Redeem" => {
+            let (field, payer) = match role {
+                Some(Role::Merchant | Role::Terminal) => ("memberHandle", &corner.handle),
+                _ => ("member", member),
+            };
+            json!({
+                "parent": parent, field: payer, "offer": corner.offer, "quantity": 1, "validateOnly": true,
+            })
+        }
         "CaptureRedemption" | "ReleaseRedemption" | "GetRedemption" => {
             json!({"name": corner.redemption})
         }
@@ -190,6 +200,11 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         "PairTerminal" => json!({"parent": parent, "code": "0000-0000", "displayName": "Till"}),
         "RotateTerminalKey" | "GetTerminal" => json!({"name": corner.terminal}),
         "RevokeTerminal" => json!({"name": corner.terminal, "reason": "no"}),
+        "CreateMemberCode" | "CreateMemberCard" | "ListMemberCards" => json!({"parent": member}),
+        "ResolveMemberCode" => {
+            json!({"parent": parent, "merchant": merchant, "code": "770000000000000008"})
+        }
+        "ResetMemberCardPin" | "RevokeMemberCard" => json!({"name": corner.card}),
         "GetVerifierKey" => json!({}),
         "ListAccounts"
         | "StreamTransfers"
@@ -343,6 +358,8 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
         store: nothing(&own.store),
         terminal: nothing(&own.terminal),
         redemption: nothing(&own.redemption),
+        handle: nothing(&own.handle),
+        card: nothing(&own.card),
         record: nothing(&own.record),
         grant: nothing(&own.grant),
         entry: format!("{}/entries/999999", world.community_name()),

@@ -109,7 +109,7 @@ impl Customer {
         let order = red::RedeemRequest {
             parent: self.community.clone(),
             request_id: self.id(),
-            member: self.member.clone(),
+            payer: Some(red::redeem_request::Payer::Member(self.member.clone())),
             offer: self.offer(),
             quantity: 1 + i64::try_from(self.chance.below(3)).unwrap(),
             validate_only: false,
@@ -122,7 +122,9 @@ impl Customer {
         let reservation = red::HoldRedemptionRequest {
             parent: self.community.clone(),
             request_id: self.id(),
-            member: self.member.clone(),
+            payer: Some(red::hold_redemption_request::Payer::Member(
+                self.member.clone(),
+            )),
             offer: self.offer(),
             quantity: 2,
             ttl: None,

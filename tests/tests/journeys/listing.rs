@@ -58,6 +58,9 @@ async fn crowd() -> (World, String) {
     for _ in 0..2 {
         world.pair(&merchant).await;
     }
+    for _ in 0..2 {
+        world.card(&member).await;
+    }
     world.merchant().await;
     world.volunteer().register().await;
     world.earn(&member, 30).await;
@@ -103,7 +106,7 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
             "ListAgreements" | "ListStores" | "ListTerminals" => {
                 (merchant.to_owned(), other(merchant))
             }
-            "ListHourEntries" => (member.to_owned(), other(member)),
+            "ListHourEntries" | "ListMemberCards" => (member.to_owned(), other(member)),
             "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))

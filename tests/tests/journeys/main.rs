@@ -25,6 +25,7 @@ mod outage;
 mod replicas;
 
 mod listing;
+mod member_code;
 mod sample;
 mod serving;
 mod web;

@@ -277,7 +277,8 @@ async fn what_is_not_there_is_not_found() {
     let world = World::start().await;
     let (_, offer, member) = world.counter(50).await;
     let mut order = world.order(&member, &offer, 1);
-    order.member = format!("{}/members/{}", world.community_name(), world.id());
+    let nobody = format!("{}/members/{}", world.community_name(), world.id());
+    order.payer = Some(red::redeem_request::Payer::Member(nobody));
     let no_member = refused(&world.redeem(order).await.unwrap_err());
     let mut order = world.order(&member, &offer, 1);
     order.offer = format!("{}/offers/{}", world.community_name(), world.id());

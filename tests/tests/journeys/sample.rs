@@ -114,6 +114,8 @@ impl Sampler {
             // Services have none.
             ("urgency", _) => String::new(),
             ("time_zone", _) => "Asia/Shanghai".to_owned(),
+            ("code", _) if comment.contains("18 digits") => "770000000000000008".to_owned(),
+            ("pin", _) => "123456".to_owned(),
             ("code", _) if comment.contains("8 characters") => "K7QF-2M9X".to_owned(),
             ("phone", _) => "13800001234".to_owned(),
             ("factor", _) => "1.5".to_owned(),

@@ -139,14 +139,18 @@ async fn a_till_pairs_serves_its_shop_and_no_other() {
         "{}/linli.redemption.v1.RedemptionService/Redeem",
         world.system.redemption.url()
     );
+    let handle = world.handle(&member, &shop.merchant).await;
     let order = |offer: &red::Offer| {
         json!({
-            "parent": world.community_name(), "requestId": world.id(), "member": member.name,
+            "parent": world.community_name(), "requestId": world.id(), "memberHandle": handle,
             "offer": offer.name, "quantity": 1,
         })
     };
     let sold = web.post(&url, &order(&shop.offer)).await;
-    assert_eq!(sold.json()["state"], "REDEMPTION_STATE_CAPTURED");
+    let sold = sold.json();
+    assert_eq!(sold["state"], "REDEMPTION_STATE_CAPTURED");
+    assert_eq!(sold["terminal"], json!(terminal.name));
+    assert_eq!(sold["store"], json!(shop.store.name));
     let elsewhere = Shop::open(&world).await;
     let refused = web.post(&url, &order(&elsewhere.offer)).await;
     assert_eq!(refused.code, 403);

@@ -349,7 +349,9 @@ impl Counters {
         let hold = red::HoldRedemptionRequest {
             parent: self.community.clone(),
             request_id: self.id(),
-            member: self.members[member].clone(),
+            payer: Some(red::hold_redemption_request::Payer::Member(
+                self.members[member].clone(),
+            )),
             offer: offers[offer].clone(),
             quantity: 1,
             ..Default::default()

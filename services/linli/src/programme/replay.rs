@@ -173,7 +173,9 @@ impl Run<'_> {
         let request = red::RedeemRequest {
             parent: numbering.community.clone(),
             request_id: numbering.id("redemptions", number).to_string(),
-            member: numbering.name("members", &redemption.member),
+            payer: Some(red::redeem_request::Payer::Member(
+                numbering.name("members", &redemption.member),
+            )),
             offer: numbering.name("offers", &redemption.offer),
             quantity: redemption.quantity,
             validate_only: false,

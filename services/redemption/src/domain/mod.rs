@@ -1,6 +1,7 @@
 //! The rules of redeeming, pure and synchronous: values in, a new value or a refusal out. Nothing here reads a clock, a database or
 //! another service.
 
+mod member_code;
 mod merchant;
 mod offer;
 mod redemption;
@@ -10,10 +11,14 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use member_code::{
+    CODE_TIME, Card, CardState, HANDLE_TIME, Handle, MemberCode, Pin, PinHash, Shown, band,
+};
 pub use merchant::{Agreement, Merchant, MerchantState, MerchantStep};
 pub use offer::{Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone};
 pub use redemption::{
-    Kind, LedgerReceipt, LedgerRefusal, Operation, Redemption, RedemptionState, Settled, Verdict,
+    Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, Operation, Redemption, RedemptionState,
+    Settled, Verdict,
 };
 pub use refusal::{Inactive, Refusal, Resource};
 pub use terminal::{

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Inactive, MerchantState, Refusal, Resource};
+use super::{Inactive, MAX_QUANTITY, MerchantState, Refusal, Resource};
 
 /// The most that can ever be put in stock: far from what an i64 holds.
 const MAX_STOCK: i64 = 1_000_000_000_000_000;
@@ -319,6 +319,15 @@ impl Offer {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// How many a member who has taken some can still take, points aside.
+    pub fn most_for(&self, taken: i64) -> i64 {
+        let limit = self
+            .per_member_limit
+            .map(|limit| limit.saturating_sub(taken));
+        let most = self.stock_left.min(MAX_QUANTITY);
+        limit.unwrap_or(most).clamp(0, most)
     }
 
     fn check_active(&self, today: NaiveDate, agreed: bool) -> Result<(), Inactive> {

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::{Refusal, Resource};
 
+/// The most of an offer that is taken at once.
+pub const MAX_QUANTITY: i64 = 1000;
+
 /// Where a redemption stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -208,6 +211,15 @@ pub struct Redemption {
     pub captured_at: Option<DateTime<Utc>>,
     /// The ledger's entry of the capture.
     pub ledger_entry: Option<i64>,
+    /// The till that made it.
+    #[serde(default)]
+    pub terminal: Option<Uuid>,
+    /// That till's store.
+    #[serde(default)]
+    pub store: Option<Uuid>,
+    /// Who of the staff named the member, when the member was not there themself.
+    #[serde(default)]
+    pub assisted_by: Option<String>,
 }
 
 impl Redemption {

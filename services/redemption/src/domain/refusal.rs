@@ -26,6 +26,10 @@ pub enum Resource {
     Store,
     /// A terminal.
     Terminal,
+    /// A member's card.
+    MemberCard,
+    /// What stands for a member at a counter.
+    MemberHandle,
 }
 
 /// Why an offer can't be redeemed now.
@@ -93,6 +97,31 @@ pub enum Refusal {
     PairingCodeUsed,
     /// The terminal is shut out.
     TerminalRevoked,
+    /// No member shows this code, and no card has this number.
+    MemberCodeInvalid,
+    /// The code's time is over.
+    MemberCodeExpired {
+        /// Since when.
+        expired_at: DateTime<Utc>,
+    },
+    /// A till has used the code.
+    MemberCodeUsed,
+    /// It is not the card's PIN.
+    PinWrong {
+        /// How often it can still be tried.
+        left: i32,
+    },
+    /// Too many wrong PINs came in a row.
+    CardBlocked,
+    /// The card counts no more.
+    CardRevoked,
+    /// The handle's time is over.
+    HandleExpired {
+        /// Since when.
+        expired_at: DateTime<Utc>,
+    },
+    /// The handle is of another merchant than the offer.
+    NotYourStore,
     /// The merchant is suspended or terminated.
     MerchantSuspended {
         /// Where it stands.

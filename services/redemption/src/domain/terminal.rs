@@ -85,7 +85,8 @@ impl Terminal {
 pub struct SecretHash(pub [u8; 32]);
 
 impl SecretHash {
-    fn of(secret: &[u8]) -> Self {
+    /// The hash of a secret.
+    pub fn of(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
 }

@@ -36,6 +36,16 @@ impl Activity {
 
     /// Returns what a decision needs of a member; nothing when there is none.
     pub async fn member(&self, name: Name, deadline: Deadline) -> Result<Option<Member>, Error> {
+        let found = self.masked_member(name, deadline).await?;
+        Ok(found.map(|(member, _)| member))
+    }
+
+    /// The same, and the member's masked name.
+    pub async fn masked_member(
+        &self,
+        name: Name,
+        deadline: Deadline,
+    ) -> Result<Option<(Member, String)>, Error> {
         let message = GetMemberRequest {
             name: format!("communities/{}/members/{}", name.community, name.id),
         };
@@ -58,7 +68,7 @@ impl Activity {
             Kind::Unspecified => MemberKind::Resident,
         };
         let birth_year = (member.birth_year != 0).then_some(member.birth_year);
-        Ok(Some(Member { kind, birth_year }))
+        Ok(Some((Member { kind, birth_year }, member.masked_name)))
     }
 
     /// Returns what an offer takes from its programme; nothing when there is none.

@@ -44,6 +44,17 @@ pub struct NewAccount {
     pub merchant: Uuid,
 }
 
+/// A member's account in a programme.
+#[derive(Debug, Clone, Copy)]
+pub struct Purse {
+    /// The community.
+    pub community: Uuid,
+    /// The programme.
+    pub programme: Uuid,
+    /// Whose it is.
+    pub member: Uuid,
+}
+
 impl Ledger {
     /// Makes a client.
     pub fn new(client: Client) -> Self {
@@ -75,14 +86,10 @@ impl Ledger {
         }
     }
 
-    /// Returns what the redemption's member can spend now.
-    pub async fn available(
-        &self,
-        redemption: &Redemption,
-        deadline: Deadline,
-    ) -> Result<i64, Error> {
+    /// Returns what a member can spend now.
+    pub async fn available(&self, purse: Purse, deadline: Deadline) -> Result<i64, Error> {
         let message = GetAccountRequest {
-            name: member_account(redemption),
+            name: member_account(purse),
         };
         let mut client = self.0.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
@@ -122,7 +129,7 @@ impl Ledger {
         let message = CreateHoldRequest {
             parent: format!("communities/{}", redemption.community),
             request_id: step_id(operation.id, operation.kind).to_string(),
-            debit_account: member_account(redemption),
+            debit_account: member_account(purse_of(redemption)),
             credit_account: merchant_account(redemption),
             amount: redemption.points(operation.quantity),
             expire_time: Some(runtime::timestamp(end)),
@@ -147,7 +154,7 @@ impl Ledger {
             parent: format!("communities/{}", redemption.community),
             transfers: vec![Transfer {
                 request_id: step_id(operation.id, operation.kind).to_string(),
-                debit_account: member_account(redemption),
+                debit_account: member_account(purse_of(redemption)),
                 credit_account: merchant_account(redemption),
                 amount: redemption.points(operation.quantity),
                 description: description(operation, redemption),
@@ -293,13 +300,17 @@ fn hold_name(redemption: &Redemption) -> String {
     format!("communities/{}/holds/{hold}", redemption.community)
 }
 
-fn member_account(redemption: &Redemption) -> String {
-    let id = account_id(
-        redemption.programme,
-        AccountKind::Member,
-        Some(redemption.member),
-    );
-    format!("communities/{}/accounts/{id}", redemption.community)
+fn purse_of(redemption: &Redemption) -> Purse {
+    Purse {
+        community: redemption.community,
+        programme: redemption.programme,
+        member: redemption.member,
+    }
+}
+
+fn member_account(purse: Purse) -> String {
+    let id = account_id(purse.programme, AccountKind::Member, Some(purse.member));
+    format!("communities/{}/accounts/{id}", purse.community)
 }
 
 fn merchant_account(redemption: &Redemption) -> String {

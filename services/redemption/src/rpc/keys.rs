@@ -4,7 +4,7 @@ use runtime::{Holder, KeyRefusal, Keys, Role};
 
 use super::{
     merchant::MERCHANTS,
-    terminal::{name, terminal_name},
+    terminal::{STORES, name, terminal_name},
 };
 use crate::{
     KeyRefused, Redemption,
@@ -17,7 +17,7 @@ pub(super) fn keys(service: Redemption) -> Keys {
         let (service, key) = (service.clone(), TerminalKey::read(text));
         async move {
             let key = key.ok_or(KeyRefusal::Unknown)?;
-            let merchant = service.merchant_of_key(&key).await.map_err(refusal)?;
+            let at = service.holder_of_key(&key).await.map_err(refusal)?;
             let counted = service.counters.terminal(key.terminal);
             counted.map_err(KeyRefusal::Limited)?;
             let terminal = terminal_name(Name {
@@ -27,7 +27,11 @@ pub(super) fn keys(service: Redemption) -> Keys {
             Ok(Holder {
                 subject: terminal.clone(),
                 communities: vec![key.community.to_string()],
-                resources: vec![terminal, name(key.community, MERCHANTS, merchant)],
+                resources: vec![
+                    terminal,
+                    name(key.community, STORES, at.store),
+                    name(key.community, MERCHANTS, at.merchant),
+                ],
                 ..Holder::everywhere("", [Role::Terminal])
             })
         }

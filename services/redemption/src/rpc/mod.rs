@@ -2,6 +2,7 @@
 
 mod audit;
 mod keys;
+mod member_code;
 mod merchant;
 mod offer;
 mod own;
@@ -15,13 +16,14 @@ mod tests;
 
 use proto::redemption::v1::{
     self as pb, DESCRIPTOR,
+    member_code_service_server::MemberCodeServiceServer,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
     terminal_service_server::TerminalServiceServer,
 };
 use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
-use self::terminal::TerminalRpc;
+use self::{member_code::MemberCodeRpc, terminal::TerminalRpc};
 use crate::Redemption;
 
 impl Redemption {
@@ -29,7 +31,8 @@ impl Redemption {
     pub fn server(&self) -> Server {
         let terminals = TerminalServiceServer::new(TerminalRpc(self.clone()));
         let routes = Routes::new(RedemptionServiceServer::new(Rpc(self.clone())));
-        let routes = routes.add_service(terminals);
+        let codes = MemberCodeServiceServer::new(MemberCodeRpc(self.clone()));
+        let routes = routes.add_service(terminals).add_service(codes);
         let name = "linli.redemption.v1.RedemptionService";
         Server::new(name, routes, DESCRIPTOR).with_keys(keys::keys(self.clone()))
     }

@@ -6,13 +6,32 @@ use uuid::Uuid;
 
 use super::{merchant::MERCHANTS, read::MEMBERS, terminal::TERMINALS};
 use crate::{
-    Order, Redemption,
-    domain::{Name, Offer, Store, Terminal},
+    Error, KnownBy, Redemption,
+    domain::{Card, Handle, Name, Offer, Refusal, Resource, Store, Terminal},
 };
 
 /// Refuses those who may only see what is their own, unless the merchant is.
 pub(super) fn merchant(access: &Access, name: Name) -> Result<(), Status> {
     access.require(access.owns(name.community, MERCHANTS, name.id))
+}
+
+/// Unless the member is.
+pub(super) fn member(access: &Access, name: Name) -> Result<(), Status> {
+    access.require(access.owns(name.community, MEMBERS, name.id))
+}
+
+/// Unless the card's member is.
+pub(super) async fn member_card(
+    service: &Redemption,
+    access: &Access,
+    name: Name,
+) -> Result<(), Status> {
+    if !access.is_limited() {
+        return Ok(());
+    }
+    let card = service.find_member_card(name).await?;
+    let own = |card: Card| access.owns(name.community, MEMBERS, card.member);
+    access.require(card.is_some_and(own))
 }
 
 /// Unless the offer's merchant is.
@@ -49,18 +68,47 @@ pub(super) async fn terminal(
     access.require(terminal.is_some_and(own))
 }
 
-/// Unless the member who takes is, or the merchant who gives.
-pub(super) async fn order(
+/// Who takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Payer {
+    /// A member, by name.
+    Member(Name),
+    /// Whoever a handle stands for.
+    Handle(Name),
+}
+
+/// Says who takes an offer and how that is known. A member is named by themself or by staff; a handle is used where it was made.
+pub(super) async fn payer(
     service: &Redemption,
     access: &Access,
-    community: Uuid,
-    order: &Order,
-) -> Result<(), Status> {
-    if access.owns(community, MEMBERS, order.member) {
-        return Ok(());
+    payer: Payer,
+    of: Name,
+) -> Result<(Uuid, KnownBy), Status> {
+    let name = match payer {
+        Payer::Member(name) => {
+            member(access, name)?;
+            let known_by = match access.is_limited() {
+                true => KnownBy::Themself,
+                false => KnownBy::Staff,
+            };
+            return Ok((name.id, known_by));
+        }
+        Payer::Handle(name) => name,
+    };
+    offer(service, access, of).await?;
+    let handle = service.find_member_handle(name).await?;
+    let own = |handle: &Handle| access.owns(name.community, MERCHANTS, handle.merchant);
+    access.require(handle.as_ref().is_some_and(own) || !access.is_limited())?;
+    let handle = handle.ok_or(Error::Refused(Refusal::NotFound {
+        resource: Resource::MemberHandle,
+        id: name.id,
+    }))?;
+    let given = service.find_offer(of).await?.map(|offer| offer.merchant);
+    if given.is_some_and(|merchant| merchant != handle.merchant) {
+        return Err(Error::Refused(Refusal::NotYourStore).into());
     }
-    let id = order.offer;
-    offer(service, access, Name { community, id }).await
+    let expires_at = handle.expires_at;
+    Ok((handle.member, KnownBy::Handle { expires_at }))
 }
 
 /// Unless the redemption's member is, or its merchant.

@@ -7,20 +7,21 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{
+    member_code::HANDLES,
     merchant::MERCHANTS,
     offer::OFFERS,
-    own,
+    own::{self, Payer},
     read::{self, Asked, MEMBERS, fields},
     status::DOMAIN,
+    terminal::{STORES, TERMINALS, name},
 };
 use crate::{
-    Order, Redemption, Reversal,
-    domain::{self, Name, RedemptionState},
+    Order, Redemption, Reversal, Till,
+    domain::{self, MAX_QUANTITY, Name, RedemptionState},
     store::ListFilter,
 };
 
 const REDEMPTIONS: &str = "redemptions";
-const MAX_QUANTITY: i64 = 1000;
 const DEFAULT_TTL: TimeDelta = TimeDelta::minutes(5);
 const MIN_TTL: TimeDelta = TimeDelta::seconds(1);
 const MAX_TTL: TimeDelta = TimeDelta::days(30);
@@ -34,21 +35,37 @@ pub(super) async fn hold(
     let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
-    let order = Order {
-        quantity: fields.range("quantity", request.quantity, 1, MAX_QUANTITY),
-        validate_only: request.validate_only,
-        ..who_and_what(&mut fields, community, &request.member, &request.offer)
+    let payer = match &request.payer {
+        Some(pb::hold_redemption_request::Payer::Member(name)) => Some(Named::Member(name)),
+        Some(pb::hold_redemption_request::Payer::MemberHandle(name)) => Some(Named::Handle(name)),
+        None => None,
     };
+    let payer = read_payer(&mut fields, community, payer);
+    let offer = read::name_within(&mut fields, community, "offer", &request.offer, OFFERS);
+    let quantity = fields.range("quantity", request.quantity, 1, MAX_QUANTITY);
     let ttl = match &request.ttl {
         None => DEFAULT_TTL,
         Some(ttl) => read_ttl(&mut fields, ttl),
     };
     fields.finish()?;
-    own::order(service, access, community, &order).await?;
+    let name = Name {
+        community,
+        id: offer,
+    };
+    let (member, known_by) = own::payer(service, access, payer, name).await?;
+    let order = Order {
+        member,
+        offer,
+        quantity,
+        validate_only: request.validate_only,
+        known_by,
+        till: till(access, community),
+    };
     count(service, &order)?;
     let about = (community, &request.parent[..]);
     let call = read::call(access, about, request_id, "HoldRedemption", &request);
     Ok(message(
+        access,
         service.hold_redemption(call, order, ttl, deadline).await?,
     ))
 }
@@ -62,17 +79,35 @@ pub(super) async fn redeem(
     let mut fields = fields(access);
     let community = read::parent(&mut fields, &request.parent);
     let request_id = fields.request_id(&request.request_id);
-    let order = Order {
-        quantity: fields.range("quantity", request.quantity, 1, MAX_QUANTITY),
-        validate_only: request.validate_only,
-        ..who_and_what(&mut fields, community, &request.member, &request.offer)
+    let payer = match &request.payer {
+        Some(pb::redeem_request::Payer::Member(name)) => Some(Named::Member(name)),
+        Some(pb::redeem_request::Payer::MemberHandle(name)) => Some(Named::Handle(name)),
+        None => None,
     };
+    let payer = read_payer(&mut fields, community, payer);
+    let offer = read::name_within(&mut fields, community, "offer", &request.offer, OFFERS);
+    let quantity = fields.range("quantity", request.quantity, 1, MAX_QUANTITY);
     fields.finish()?;
-    own::order(service, access, community, &order).await?;
+    let name = Name {
+        community,
+        id: offer,
+    };
+    let (member, known_by) = own::payer(service, access, payer, name).await?;
+    let order = Order {
+        member,
+        offer,
+        quantity,
+        validate_only: request.validate_only,
+        known_by,
+        till: till(access, community),
+    };
     count(service, &order)?;
     let about = (community, &request.parent[..]);
     let call = read::call(access, about, request_id, "Redeem", &request);
-    Ok(message(service.redeem(call, order, deadline).await?))
+    Ok(message(
+        access,
+        service.redeem(call, order, deadline).await?,
+    ))
 }
 
 pub(super) async fn capture(
@@ -90,7 +125,7 @@ pub(super) async fn capture(
     let about = (name.community, &request.name[..]);
     let call = read::call(access, about, request_id, "CaptureRedemption", &request);
     let captured = service.capture_redemption(call, name, quantity, deadline);
-    Ok(message(captured.await?))
+    Ok(message(access, captured.await?))
 }
 
 pub(super) async fn release(
@@ -107,6 +142,7 @@ pub(super) async fn release(
     let about = (name.community, &request.name[..]);
     let call = read::call(access, about, request_id, "ReleaseRedemption", &request);
     Ok(message(
+        access,
         service.release_redemption(call, name, deadline).await?,
     ))
 }
@@ -130,7 +166,7 @@ pub(super) async fn reverse(
     let about = (name.community, &request.name[..]);
     let call = read::call(access, about, request_id, "ReverseRedemption", &request);
     let reversed = service.reverse_redemption(call, name, reversal, deadline);
-    Ok(message(reversed.await?))
+    Ok(message(access, reversed.await?))
 }
 
 pub(super) async fn cancel(
@@ -149,7 +185,7 @@ pub(super) async fn cancel(
         .cancel_redemption_by_request_id(name, access.actor(), deadline)
         .await?;
     Ok(pb::CancelRedemptionByRequestIdResponse {
-        redemption: undone.map(message),
+        redemption: undone.map(|undone| message(access, undone)),
     })
 }
 
@@ -162,7 +198,7 @@ pub(super) async fn get(
     let name = read::name(&mut fields, "name", &request.name, REDEMPTIONS);
     fields.finish()?;
     own::redemption(service, access, name).await?;
-    Ok(message(service.get_redemption(name).await?))
+    Ok(message(access, service.get_redemption(name).await?))
 }
 
 pub(super) async fn list(
@@ -197,19 +233,41 @@ pub(super) async fn list(
     let rows = service.list_redemptions(filter, asked.page()).await?;
     let (rows, next_page_token) = asked.cut(rows, |row| (row.created_at, row.id));
     Ok(pb::ListRedemptionsResponse {
-        redemptions: rows.into_iter().map(message).collect(),
+        redemptions: rows.into_iter().map(|row| message(access, row)).collect(),
         next_page_token,
     })
 }
 
-/// Reads the member and the offer; the rest is the caller's.
-fn who_and_what(fields: &mut Fields, community: Uuid, member: &str, offer: &str) -> Order {
-    Order {
-        member: read::name_within(fields, community, "member", member, MEMBERS),
-        offer: read::name_within(fields, community, "offer", offer, OFFERS),
-        quantity: 0,
-        validate_only: false,
+/// How a request names who takes.
+enum Named<'a> {
+    Member(&'a str),
+    Handle(&'a str),
+}
+
+fn read_payer(fields: &mut Fields, community: Uuid, named: Option<Named<'_>>) -> Payer {
+    let name = |id| Name { community, id };
+    match named {
+        Some(Named::Member(text)) => {
+            let id = read::name_within(fields, community, "member", text, MEMBERS);
+            Payer::Member(name(id))
+        }
+        Some(Named::Handle(text)) => {
+            let id = read::name_within(fields, community, "member_handle", text, HANDLES);
+            Payer::Handle(name(id))
+        }
+        None => {
+            fields.fail("member", "required, or member_handle");
+            Payer::Member(name(Uuid::nil()))
+        }
     }
+}
+
+/// The till that calls.
+fn till(access: &Access, community: Uuid) -> Option<Till> {
+    Some(Till {
+        terminal: access.only(community, TERMINALS)?,
+        store: access.only(community, STORES),
+    })
 }
 
 /// Counts what is asked for a member.
@@ -247,8 +305,10 @@ fn read_state(fields: &mut Fields, state: i32) -> Option<RedemptionState> {
     }
 }
 
-fn message(redemption: domain::Redemption) -> pb::Redemption {
+fn message(access: &Access, redemption: domain::Redemption) -> pb::Redemption {
     let community = redemption.community;
+    // A shop need not know which of its visitors are the same person.
+    let is_told = access.owns(community, MEMBERS, redemption.member);
     let state = match redemption.state {
         RedemptionState::Pending => pb::RedemptionState::Pending,
         RedemptionState::Held => pb::RedemptionState::Held,
@@ -260,9 +320,13 @@ fn message(redemption: domain::Redemption) -> pb::Redemption {
     let entry = redemption
         .ledger_entry
         .map(|entry| format!("communities/{community}/entries/{entry}"));
+    let named = |kind, id: Option<Uuid>| id.map(|id| name(community, kind, id)).unwrap_or_default();
     pb::Redemption {
         name: format!("communities/{community}/redemptions/{}", redemption.id),
-        member: format!("communities/{community}/members/{}", redemption.member),
+        member: match is_told {
+            true => format!("communities/{community}/members/{}", redemption.member),
+            false => String::new(),
+        },
         offer: format!("communities/{community}/offers/{}", redemption.offer),
         merchant: format!("communities/{community}/merchants/{}", redemption.merchant),
         offer_revision: redemption.offer_revision,
@@ -280,5 +344,8 @@ fn message(redemption: domain::Redemption) -> pb::Redemption {
         capture_time: redemption.captured_at.map(timestamp),
         entry: entry.unwrap_or_default(),
         asset: redemption.asset,
+        terminal: named(TERMINALS, redemption.terminal),
+        store: named(STORES, redemption.store),
+        assisted_by: redemption.assisted_by.unwrap_or_default(),
     }
 }

@@ -57,6 +57,14 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::PairingCodeExpired { .. } => ("PAIRING_CODE_EXPIRED", Code::FailedPrecondition),
         Refusal::PairingCodeUsed => ("PAIRING_CODE_USED", Code::FailedPrecondition),
         Refusal::TerminalRevoked => ("TERMINAL_REVOKED", Code::FailedPrecondition),
+        Refusal::MemberCodeInvalid => ("MEMBER_CODE_INVALID", Code::InvalidArgument),
+        Refusal::MemberCodeExpired { .. } => ("MEMBER_CODE_EXPIRED", Code::FailedPrecondition),
+        Refusal::MemberCodeUsed => ("MEMBER_CODE_USED", Code::FailedPrecondition),
+        Refusal::PinWrong { .. } => ("PIN_WRONG", Code::FailedPrecondition),
+        Refusal::CardBlocked => ("CARD_BLOCKED", Code::FailedPrecondition),
+        Refusal::CardRevoked => ("CARD_REVOKED", Code::FailedPrecondition),
+        Refusal::HandleExpired { .. } => ("MEMBER_HANDLE_EXPIRED", Code::FailedPrecondition),
+        Refusal::NotYourStore => ("NOT_YOUR_STORE", Code::PermissionDenied),
         Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
         Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
         Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
@@ -97,6 +105,18 @@ fn text_en(refusal: &Refusal) -> String {
         }
         Refusal::PairingCodeUsed => "a till was paired with this code already".into(),
         Refusal::TerminalRevoked => "the terminal is revoked".into(),
+        Refusal::MemberCodeInvalid => "there is no such member code or card".into(),
+        Refusal::MemberCodeExpired { expired_at } => {
+            format!("the member code expired at {}", iso(*expired_at))
+        }
+        Refusal::MemberCodeUsed => "the member code was used already".into(),
+        Refusal::PinWrong { left } => format!("the PIN is wrong, {left} tries left"),
+        Refusal::CardBlocked => "the card is blocked: too many wrong PINs in a row".into(),
+        Refusal::CardRevoked => "the card is revoked".into(),
+        Refusal::HandleExpired { expired_at } => {
+            format!("the member handle expired at {}", iso(*expired_at))
+        }
+        Refusal::NotYourStore => "the member handle is of another merchant than the offer".into(),
         Refusal::MerchantSuspended { state } => {
             format!("the merchant is {}", upper(state.as_str()))
         }
@@ -165,6 +185,14 @@ fn text_zh(refusal: &Refusal) -> String {
         Refusal::PairingCodeExpired { .. } => "配对码已过期,请重新生成".into(),
         Refusal::PairingCodeUsed => "该配对码已被使用,请重新生成".into(),
         Refusal::TerminalRevoked => "该终端已停用".into(),
+        Refusal::MemberCodeInvalid => "会员码不正确,请让会员刷新后重新出示".into(),
+        Refusal::MemberCodeExpired { .. } => "会员码已过期,请让会员刷新后重新出示".into(),
+        Refusal::MemberCodeUsed => "会员码已被使用,请让会员刷新后重新出示".into(),
+        Refusal::PinWrong { left } => format!("密码不正确,还可以再试 {left} 次"),
+        Refusal::CardBlocked => "密码多次错误,会员卡已锁定,请联系社区工作人员".into(),
+        Refusal::CardRevoked => "会员卡已作废,请联系社区工作人员".into(),
+        Refusal::HandleExpired { .. } => "会员识别已过期,请重新扫码".into(),
+        Refusal::NotYourStore => "该会员是在其他商户识别的,请在本店重新扫码".into(),
         Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
         Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
         Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
@@ -228,8 +256,18 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
             ("id", id.to_string()),
             ("state", upper(state)),
         ],
-        Refusal::PairingCodeInvalid | Refusal::PairingCodeUsed | Refusal::TerminalRevoked => vec![],
-        Refusal::PairingCodeExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
+        Refusal::PairingCodeInvalid
+        | Refusal::PairingCodeUsed
+        | Refusal::TerminalRevoked
+        | Refusal::MemberCodeInvalid
+        | Refusal::MemberCodeUsed
+        | Refusal::CardBlocked
+        | Refusal::CardRevoked
+        | Refusal::NotYourStore => vec![],
+        Refusal::PairingCodeExpired { expired_at }
+        | Refusal::MemberCodeExpired { expired_at }
+        | Refusal::HandleExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
+        Refusal::PinWrong { left } => numbers([("tries_left", i64::from(*left))]),
         Refusal::MerchantSuspended { state } => vec![("state", upper(state.as_str()))],
         Refusal::OfferNotActive(Inactive::State(state)) => {
             vec![("cause", "STATE".into()), ("state", upper(state.as_str()))]
@@ -293,6 +331,8 @@ fn english(resource: Resource) -> &'static str {
         Resource::Programme => "programme",
         Resource::Store => "store",
         Resource::Terminal => "terminal",
+        Resource::MemberCard => "member card",
+        Resource::MemberHandle => "member handle",
     }
 }
 
@@ -306,6 +346,8 @@ fn chinese(resource: Resource) -> &'static str {
         Resource::Programme => "积分方案",
         Resource::Store => "门店",
         Resource::Terminal => "终端",
+        Resource::MemberCard => "会员卡",
+        Resource::MemberHandle => "会员识别",
     }
 }
 

@@ -146,7 +146,9 @@ async fn every_wrong_field_of_an_order_is_named() {
         let request = pb::HoldRedemptionRequest {
             parent: COMMUNITY.into(),
             request_id: ID.to_uppercase().replace('0', "A"),
-            member: format!("{COMMUNITY}/members/x"),
+            payer: Some(pb::hold_redemption_request::Payer::Member(format!(
+                "{COMMUNITY}/members/x"
+            ))),
             offer: format!("{OTHER}/offers/{ID}"),
             quantity: 1001,
             ttl,

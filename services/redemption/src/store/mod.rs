@@ -1,6 +1,7 @@
 //! Every SQL statement of the service. Each asks for one community, but for those that pick a community with work to do.
 
 mod answer;
+mod member_code;
 mod merchant;
 mod offer;
 mod operation;
@@ -11,12 +12,17 @@ pub use answer::{
     Answer, Asked, AuditFilter, Call, Outcome, answer_claim, answer_find, answer_insert_refusal,
     answer_list, answer_set, answer_set_refusal,
 };
+pub use member_code::{
+    CardSecrets, card_find, card_find_by_number, card_insert, card_list, card_lock,
+    card_revoke_all, card_set_number, card_set_pin, card_update, handle_find, handle_insert,
+    member_code_lock, member_code_put, member_code_sweep, member_code_use,
+};
 pub use merchant::{
     SummaryRow, agreement_covers, agreement_insert, agreement_list, merchant_find, merchant_insert,
     merchant_list, merchant_lock, merchant_set_state, merchant_summary,
 };
 pub use offer::{
-    NewPrice, offer_add_stock, offer_find, offer_insert, offer_list, offer_lock,
+    NewPrice, offer_add_stock, offer_find, offer_insert, offer_list, offer_list_active, offer_lock,
     offer_revision_insert, offer_take_stock, offer_update,
 };
 pub use operation::{
@@ -26,13 +32,14 @@ pub use operation::{
 };
 pub use redemption::{
     ListFilter, redemption_delete, redemption_due_offer, redemption_expired_lock, redemption_find,
-    redemption_insert, redemption_list, redemption_lock, redemption_quantity_of, redemption_update,
+    redemption_insert, redemption_list, redemption_lock, redemption_quantities_of,
+    redemption_quantity_of, redemption_update,
 };
 
 pub use terminal::{
-    pairing_code_lock, pairing_code_put, pairing_code_use, store_find, store_insert, store_list,
-    terminal_find, terminal_insert, terminal_key_find, terminal_key_put, terminal_keys_retire,
-    terminal_list, terminal_lock, terminal_revoke,
+    KeyHolder, pairing_code_lock, pairing_code_put, pairing_code_use, store_find, store_insert,
+    store_list, terminal_find, terminal_insert, terminal_key_find, terminal_key_put,
+    terminal_keys_retire, terminal_list, terminal_lock, terminal_revoke,
 };
 
 /// Which part of a list: what comes after a row, and at most how much.

@@ -258,3 +258,29 @@ pub async fn offer_list(
     .await?;
     rows.into_iter().map(Offer::try_from).collect()
 }
+
+/// A merchant's active offers by id.
+pub async fn offer_list_active(
+    db: impl PgExecutor<'_>,
+    merchant: Name,
+    most: i64,
+) -> sqlx::Result<Vec<Offer>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        -- redemption.offer_list_active
+        select community_id, offer_id, merchant_id, programme_id, asset, time_zone, title, revision, points, stock, stock_left,
+            per_member_limit, audience, start_date, end_date, reversal_days, state, created_at
+        from redemption.offer
+        where community_id = $1 and merchant_id = $2 and state = 'active'
+        order by offer_id
+        limit $3
+        "#,
+        merchant.community,
+        merchant.id,
+        most,
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Offer::try_from).collect()
+}

@@ -28,6 +28,9 @@ struct Row {
     created_at: DateTime<Utc>,
     captured_at: Option<DateTime<Utc>>,
     ledger_entry: Option<i64>,
+    terminal_id: Option<Uuid>,
+    store_id: Option<Uuid>,
+    assisted_by: Option<String>,
 }
 
 impl TryFrom<Row> for Redemption {
@@ -55,6 +58,9 @@ impl TryFrom<Row> for Redemption {
             created_at: row.created_at,
             captured_at: row.captured_at,
             ledger_entry: row.ledger_entry,
+            terminal: row.terminal_id,
+            store: row.store_id,
+            assisted_by: row.assisted_by,
         })
     }
 }
@@ -70,9 +76,10 @@ pub async fn redemption_insert(
         insert into redemption.redemption (
             community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry
+            ledger_entry, terminal_id, store_id, assisted_by
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23)
         "#,
         redemption.community,
         redemption.id,
@@ -94,6 +101,9 @@ pub async fn redemption_insert(
         redemption.created_at,
         redemption.captured_at,
         redemption.ledger_entry,
+        redemption.terminal,
+        redemption.store,
+        redemption.assisted_by,
     )
     .execute(conn)
     .await?;
@@ -111,7 +121,7 @@ pub async fn redemption_find(
         -- redemption.redemption_find
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry
+            ledger_entry, terminal_id, store_id, assisted_by
         from redemption.redemption
         where community_id = $1 and redemption_id = $2
         "#,
@@ -134,7 +144,7 @@ pub async fn redemption_lock(
         -- redemption.redemption_lock
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry
+            ledger_entry, terminal_id, store_id, assisted_by
         from redemption.redemption
         where community_id = $1 and redemption_id = $2
         for no key update
@@ -159,7 +169,7 @@ pub async fn redemption_expired_lock(
         -- redemption.redemption_expired_lock
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry
+            ledger_entry, terminal_id, store_id, assisted_by
         from redemption.redemption
         where community_id = $1 and offer_id = $2 and state = 'held' and expires_at <= $3
         order by expires_at
@@ -271,6 +281,38 @@ pub async fn redemption_quantity_of(
     .await
 }
 
+/// What a member has of each offer of a merchant, net of reversals, with what is still pending.
+pub async fn redemption_quantities_of(
+    db: impl PgExecutor<'_>,
+    merchant: Name,
+    member: Uuid,
+) -> sqlx::Result<Vec<(Uuid, i64)>> {
+    let rows = sqlx::query!(
+        r#"
+        -- redemption.redemption_quantities_of
+        select offer_id, coalesce(sum(
+            case
+                when state in ('pending', 'held') then quantity
+                when state = 'captured' then captured_quantity - reversed_quantity
+                else 0
+            end
+        ), 0)::bigint as "quantity!"
+        from redemption.redemption
+        where community_id = $1 and member_id = $2 and merchant_id = $3
+        group by offer_id
+        "#,
+        merchant.community,
+        member,
+        merchant.id,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.offer_id, row.quantity))
+        .collect())
+}
+
 /// Which redemptions to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ListFilter {
@@ -297,7 +339,7 @@ pub async fn redemption_list(
         -- redemption.redemption_list
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry
+            ledger_entry, terminal_id, store_id, assisted_by
         from redemption.redemption
         where community_id = $1
             and ($2::uuid is null or merchant_id = $2)

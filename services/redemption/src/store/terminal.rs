@@ -253,6 +253,8 @@ pub async fn terminal_keys_retire(
 pub struct KeyHolder {
     /// The terminal's merchant.
     pub merchant: Uuid,
+    /// Where it stands.
+    pub store: Uuid,
     /// Whether the terminal is shut out.
     pub is_revoked: bool,
     /// Until when the key counts.
@@ -269,7 +271,7 @@ pub async fn terminal_key_find(
         KeyHolder,
         r#"
         -- redemption.terminal_key_find
-        select terminal.merchant_id as merchant, terminal.state = 'revoked' as "is_revoked!", held.retires_at
+        select terminal.merchant_id as merchant, terminal.store_id as store, terminal.state = 'revoked' as "is_revoked!", held.retires_at
         from redemption.terminal_key as held
         join redemption.terminal using (community_id, terminal_id)
         where community_id = $1 and terminal_id = $2 and held.key_hash = $3

@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
-    Call, Error, ListFilter, NewAgreement, NewMerchant, Order, Page, ROLE, Redemption, Reversal,
+    Call, Error, KnownBy, ListFilter, NewAgreement, NewMerchant, Order, Page, ROLE, Redemption,
+    Reversal,
     call::Stop,
     domain::{
         self, Audience, LedgerReceipt, LedgerRefusal, Member, MemberKind, Name, Offer, OfferState,
@@ -116,6 +117,8 @@ impl Shop {
             offer: self.offer.id,
             quantity,
             validate_only: false,
+            known_by: KnownBy::Themself,
+            till: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is kept of the secrets that let tills in.
+//! What is kept of the secrets that let tills in and members pay.
 
 use super::*;
 use crate::{KeyRefused, NewStore, domain::TerminalKey};
@@ -22,11 +22,17 @@ async fn no_secret_is_kept() {
     let paired = shop.service.pair_terminal(call, &code, "Till".to_owned());
     let (terminal, key) = paired.await.unwrap();
     assert_eq!(
-        shop.service.merchant_of_key(&key).await.unwrap(),
+        shop.service.holder_of_key(&key).await.unwrap().merchant,
         merchant.id
     );
+    let call = shop.call("CreateMemberCode");
+    let (shown, _) = shop
+        .service
+        .create_member_code(call, shop.name(shop.ann))
+        .await
+        .unwrap();
     let guess = TerminalKey::new(terminal.community, terminal.id, [0; 32]);
-    let guessed = shop.service.merchant_of_key(&guess).await;
+    let guessed = shop.service.holder_of_key(&guess).await;
     assert!(matches!(guessed, Err(KeyRefused::Unknown)));
 
     let tables: Vec<String> = sqlx::query_scalar(
@@ -37,7 +43,7 @@ async fn no_secret_is_kept() {
     .unwrap();
     let key = key.to_string();
     let secret = key.rsplit('.').next().unwrap();
-    let code = code.to_string();
+    let (code, shown) = (code.to_string(), shown.to_string());
     let hex = |text: &str| {
         text.bytes()
             .map(|byte| format!("{byte:02x}"))
@@ -53,6 +59,8 @@ async fn no_secret_is_kept() {
             rows += 1;
             for secret in [
                 secret,
+                &shown,
+                &hex(&shown),
                 &code,
                 &code.replace('-', ""),
                 &hex(&code.replace('-', "")),

@@ -120,6 +120,11 @@ impl Access {
         self.caller.has(community, kind, id)
     }
 
+    /// The one resource of a kind that the caller's token says is their own; nothing when it names none or several.
+    pub fn only(&self, community: Uuid, kind: &str) -> Option<Uuid> {
+        self.caller.only(community, kind)
+    }
+
     /// Refuses the call unless `ok`: what it is about is the caller's own.
     pub fn require(&self, ok: bool) -> Result<(), Status> {
         if ok { Ok(()) } else { Err(self.not_yours()) }

@@ -235,6 +235,17 @@ impl Caller {
         }
     }
 
+    /// The one resource of a kind in a community; nothing when there are several.
+    pub fn only(&self, community: Uuid, kind: &str) -> Option<Uuid> {
+        let within = format!("communities/{community}/{kind}/");
+        let mut ids = self
+            .resources
+            .iter()
+            .filter_map(|name| name.strip_prefix(&within));
+        let only = ids.next()?;
+        ids.next().is_none().then(|| only.parse().ok())?
+    }
+
     pub fn has(&self, community: Uuid, kind: &str, id: Uuid) -> bool {
         let name = format!("communities/{community}/{kind}/{id}");
         self.resources.contains(&name)

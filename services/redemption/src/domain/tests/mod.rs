@@ -83,6 +83,9 @@ fn redemption(state: RedemptionState) -> Redemption {
         created_at: at("2026-03-10T04:00:00Z"),
         captured_at: captured.then(|| at("2026-03-10T04:01:00Z")),
         ledger_entry: captured.then_some(17),
+        terminal: None,
+        store: None,
+        assisted_by: None,
     }
 }
 
