@@ -221,6 +221,7 @@ fn a_hold_that_was_captured_to_the_last_point_is_told_as_captured_also_later() {
             hold: asked::id(1),
             amount,
             is_final: amount == 6,
+            credit: None,
             description: String::new(),
         })
     };

@@ -123,9 +123,15 @@ impl Book {
         }
         let posting = Posting {
             debit: hold.debit,
-            credit: hold.credit,
+            credit: capture.credit.unwrap_or(hold.credit),
             amount: capture.amount,
         };
+        if let Some(credit) = capture.credit {
+            if [hold.debit, hold.credit].contains(&credit) {
+                return Err(Refusal::NotAnotherAccount { account: credit });
+            }
+            self.parties(&posting)?;
+        }
         self.require_room(&posting)?;
         let parts = slice(held.iter().copied(), hold.captured, capture.amount);
         self.change(hold.debit, |account| {

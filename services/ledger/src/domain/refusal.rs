@@ -57,6 +57,12 @@ pub enum Refusal {
     /// Both accounts keep lots.
     #[error("both accounts keep lots; points that expire can't be passed on")]
     LotsOnBothSides,
+    /// A capture names an account of its own hold.
+    #[error("account {account} is one of the hold's own", account = account.0)]
+    NotAnotherAccount {
+        /// The account.
+        account: AccountId,
+    },
     /// Another transfer of the linked chain was refused.
     #[error("linked to a transfer that was refused")]
     LinkedTransferFailed,

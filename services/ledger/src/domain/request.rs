@@ -88,6 +88,8 @@ pub struct CaptureHold {
     pub amount: i64,
     /// Whether the rest is released.
     pub is_final: bool,
+    /// Where it goes, when not to the hold's credit account.
+    pub credit: Option<AccountId>,
     /// What for.
     pub description: String,
 }
@@ -184,6 +186,9 @@ fn fingerprint(linked: bool, command: &Command) -> Fingerprint {
             field(&capture.amount.to_be_bytes());
             field(&[u8::from(capture.is_final)]);
             field(capture.description.as_bytes());
+            if let Some(credit) = capture.credit {
+                field(credit.0.as_bytes());
+            }
         }
         Command::ReleaseHold(release) => {
             field(b"release");

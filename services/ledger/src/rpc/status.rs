@@ -139,6 +139,11 @@ fn reason(refused: &Refusal) -> (&'static str, Code, &'static str) {
             FailedPrecondition,
             "有期限的积分不能转给同类账户",
         ),
+        Refusal::NotAnotherAccount { .. } => (
+            "NOT_ANOTHER_ACCOUNT",
+            FailedPrecondition,
+            "收款账户须不同于预留的两个账户",
+        ),
         Refusal::LinkedTransferFailed => (
             "LINKED_TRANSFER_FAILED",
             FailedPrecondition,
@@ -180,7 +185,8 @@ fn metadata(refused: &Refusal) -> Vec<(&'static str, String)> {
     match refused {
         Refusal::AccountNotFound { account }
         | Refusal::AccountExists { account }
-        | Refusal::LotsNotKept { account } => {
+        | Refusal::LotsNotKept { account }
+        | Refusal::NotAnotherAccount { account } => {
             vec![("account", account.0.to_string())]
         }
         Refusal::AssetMismatch { debit, credit } => {

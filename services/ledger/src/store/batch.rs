@@ -45,7 +45,10 @@ impl Needs {
                 Command::CreateHold(hold) => needs
                     .accounts
                     .extend([hold.posting.debit.0, hold.posting.credit.0]),
-                Command::CaptureHold(capture) => needs.holds.push(capture.hold.0),
+                Command::CaptureHold(capture) => {
+                    needs.holds.push(capture.hold.0);
+                    needs.accounts.extend(capture.credit.map(|credit| credit.0));
+                }
                 Command::ReleaseHold(release) => needs.holds.push(release.hold.0),
                 Command::ReverseEntry(reverse) => needs.sequences.push(reverse.sequence),
                 Command::ExpireHold(hold) => needs.holds.push(hold.0),

@@ -211,12 +211,17 @@ impl Replay {
                 expires_at: until?,
                 description,
             }),
-            EntryKind::Capture if asked => Command::CaptureHold(CaptureHold {
-                hold: hold()?,
-                amount: entry.amount,
-                is_final: entry.is_final,
-                description,
-            }),
+            EntryKind::Capture if asked => {
+                let hold = hold()?;
+                let own = self.book.holds.get(&hold).map(|(held, _)| held.credit);
+                Command::CaptureHold(CaptureHold {
+                    hold,
+                    amount: entry.amount,
+                    is_final: entry.is_final,
+                    credit: (own != Some(entry.credit)).then_some(entry.credit),
+                    description,
+                })
+            }
             EntryKind::Release if asked => Command::ReleaseHold(ReleaseHold { hold: hold()? }),
             EntryKind::Reversal if asked => Command::ReverseEntry(ReverseEntry {
                 sequence: entry.related.unwrap_or_default(),

@@ -143,15 +143,19 @@ pub fn others(ids: u128) -> BoxedStrategy<Command> {
                 })
             })
         });
-    let capture =
-        (hold_number(ids), 1_i64..50, any::<bool>()).prop_map(|(hold, amount, is_final)| {
+    let other =
+        prop_oneof![5 => Just(None), 1 => shop().prop_map(Some), 1 => anyone().prop_map(Some)];
+    let capture = (hold_number(ids), 1_i64..50, any::<bool>(), other).prop_map(
+        |(hold, amount, is_final, credit)| {
             Command::CaptureHold(CaptureHold {
                 hold,
                 amount,
                 is_final,
+                credit: credit.map(account),
                 description: "taken".to_owned(),
             })
-        });
+        },
+    );
     let release = hold_number(ids).prop_map(|hold| Command::ReleaseHold(ReleaseHold { hold }));
     let reverse = (1..i64::try_from(ids).unwrap(), 1_i64..60, any::<bool>()).prop_map(
         |(sequence, amount, partly)| {

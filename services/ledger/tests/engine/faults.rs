@@ -367,6 +367,7 @@ async fn a_worker_that_dies_leaves_nobody_waiting_and_has_a_successor() {
         hold: RequestId(id(2).0),
         amount: 5,
         is_final: true,
+        credit: None,
         description: String::new(),
     };
     let captured = another.capture_hold(world.community, id(3), capture).await;

@@ -281,6 +281,7 @@ impl Caller {
                     request_id,
                     amount: capture.amount,
                     r#final: capture.is_final,
+                    credit_account: capture.credit.map(account).unwrap_or_default(),
                     description: capture.description.clone(),
                 });
                 captured

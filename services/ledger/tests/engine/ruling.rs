@@ -107,12 +107,18 @@ impl<'a> Books<'a> {
                 asked: capture.amount,
             });
         }
-        self.make_room(hold.credit, capture.amount, now)?;
-        let reserved = by_point(&made.allocations);
         let way = Way {
             debit: hold.debit,
-            credit: hold.credit,
+            credit: capture.credit.unwrap_or(hold.credit),
         };
+        if let Some(account) = capture.credit {
+            if account == hold.debit || account == hold.credit {
+                return Err(Refusal::NotAnotherAccount { account });
+            }
+            self.fit(way)?;
+        }
+        self.make_room(way.credit, capture.amount, now)?;
+        let reserved = by_point(&made.allocations);
         let captured = Entry {
             is_final: capture.is_final,
             related: Some(made.sequence),
@@ -125,15 +131,23 @@ impl<'a> Books<'a> {
         }
         let rest = left - capture.amount;
         let back = cut(&reserved, hold.captured + capture.amount, rest);
+        let held = Way {
+            credit: hold.credit,
+            ..way
+        };
+        let blank = blank(EntryKind::Release, held, rest);
         let released = Entry {
             sequence: captured.sequence + 1,
             request: None,
             debit_balance: captured.debit_balance,
-            credit_balance: captured.credit_balance,
+            credit_balance: match capture.credit {
+                None => captured.credit_balance,
+                Some(_) => blank.credit_balance,
+            },
             debit_previous: captured.sequence,
             related: Some(made.sequence),
             allocations: by_lot(&back),
-            ..blank(EntryKind::Release, way, rest)
+            ..blank
         };
         Ok(vec![captured, released])
     }

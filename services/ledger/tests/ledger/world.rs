@@ -159,6 +159,7 @@ impl World {
             hold: id(hold),
             amount,
             is_final: true,
+            credit: None,
             description: String::new(),
         };
         Ok(self

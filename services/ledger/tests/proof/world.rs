@@ -163,6 +163,7 @@ impl World {
             hold: id(hold),
             amount,
             is_final,
+            credit: None,
             description: String::new(),
         };
         self.ledger

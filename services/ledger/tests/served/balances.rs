@@ -95,6 +95,7 @@ async fn held_points_are_in_a_past_balance_until_they_are_captured() {
     world.post(vec![grant(1, ANNA, 50, noon(20))]).await;
     world.hold(2, 40).await;
     let capture = pb::CaptureHoldRequest {
+        credit_account: String::new(),
         name: format!(
             "{}/holds/{}",
             crate::world::community(),

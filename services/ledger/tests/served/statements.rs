@@ -93,6 +93,7 @@ fn mixed(first: u128, count: u128, reversible: i64) -> Vec<Request> {
             hold: RequestId(Uuid::from_u128(id + 2)),
             amount: 1,
             is_final: true,
+            credit: None,
             description: String::new(),
         };
         let release = ReleaseHold {

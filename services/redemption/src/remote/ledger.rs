@@ -192,6 +192,7 @@ impl Ledger {
             request_id: step_id(operation.id, operation.kind).to_string(),
             amount: redemption.points(operation.quantity),
             r#final: true,
+            credit_account: String::new(),
             description: description(operation, redemption),
         };
         let mut client = self.0.clone();

@@ -91,6 +91,7 @@ fn capture(hold: u128, amount: i64, is_final: bool) -> Command {
         hold: RequestId(Uuid::from_u128(hold)),
         amount,
         is_final,
+        credit: None,
         description: String::new(),
     })
 }
@@ -219,6 +220,36 @@ fn several_captures_take_a_hold_and_no_more_than_it() {
         HoldState::Captured
     );
     assert_eq!(balance(&book, SHOP), 50);
+}
+
+#[test]
+fn a_capture_may_pay_whom_the_hold_did_not_know() {
+    let mut book = book();
+    one(&mut book, 1, transfer(ISSUING, ANNA, 50, Some(9))).unwrap();
+    let mut held = hold(ANNA, 50, 5);
+    if let Command::CreateHold(held) = &mut held {
+        held.posting.credit = id(ISSUING);
+    }
+    one(&mut book, 2, held).unwrap();
+    let pay = |credit| {
+        let Command::CaptureHold(capture) = capture(2, 20, true) else {
+            panic!("a capture")
+        };
+        Command::CaptureHold(CaptureHold {
+            credit: Some(id(credit)),
+            ..capture
+        })
+    };
+    for own in [ANNA, ISSUING] {
+        let account = id(own);
+        let refused = one(&mut book, 3 + own, pay(own));
+        assert_eq!(refused, Err(Refusal::NotAnotherAccount { account }));
+    }
+    assert_eq!(one(&mut book, 5, pay(BAO)), Err(Refusal::LotsOnBothSides));
+    let nobody = one(&mut book, 6, pay(77));
+    assert!(matches!(nobody, Err(Refusal::AccountNotFound { .. })));
+    one(&mut book, 7, pay(SHOP)).unwrap();
+    assert_eq!((balance(&book, SHOP), available(&book, ANNA)), (20, 30));
 }
 
 #[test]

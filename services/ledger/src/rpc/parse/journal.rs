@@ -172,6 +172,15 @@ pub fn capture_hold(
         hold: RequestId(hold),
         amount: fields.range("amount", request.amount, 1, MAX_AMOUNT),
         is_final: request.r#final,
+        credit: match &request.credit_account[..] {
+            "" => None,
+            name => Some(account_id(
+                &mut fields,
+                CommunityId(community),
+                "credit_account",
+                name,
+            )),
+        },
         description: fields.optional_text("description", &request.description, MAX_DESCRIPTION),
     };
     fields.finish()?;
