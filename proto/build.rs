@@ -8,7 +8,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let contracts = [
         ("ledger", &["ledger", "proof"][..]),
         ("activity", &["activity"]),
-        ("redemption", &["redemption", "terminal", "member_code"]),
+        (
+            "redemption",
+            &["redemption", "terminal", "member_code", "offline_code"],
+        ),
     ];
     for (service, files) in contracts {
         let mut compiler = protox::Compiler::new(["."])?;

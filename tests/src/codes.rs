@@ -2,6 +2,7 @@
 
 use proto::redemption::v1::{
     self as red, member_code_service_client::MemberCodeServiceClient as Codes,
+    offline_code_service_client::OfflineCodeServiceClient as OfflineCodes,
 };
 use runtime::{Bearer, Client, Holder, Role};
 use tonic::Status;
@@ -27,6 +28,70 @@ impl World {
             ..Holder::everywhere("app", [Role::Member])
         };
         self.codes(&self.token(&holder))
+    }
+
+    /// The offline codes as a member's app reaches them.
+    pub fn offline_app(&self, member: &Member) -> OfflineCodes<Client> {
+        let holder = Holder {
+            resources: vec![member.name.clone()],
+            ..Holder::everywhere("app", [Role::Member])
+        };
+        self.offline_codes(&self.token(&holder))
+    }
+
+    /// A client of the offline codes with a token.
+    pub fn offline_codes(&self, token: &str) -> OfflineCodes<Client> {
+        let channel = runtime::channel(&self.system.redemption.url()).unwrap();
+        OfflineCodes::new(Client::new(channel, Some(Bearer::given(token).unwrap())))
+    }
+
+    /// The request of an app that fetches offline codes.
+    pub fn advance(
+        &self,
+        member: &Member,
+        count: i32,
+        points: i64,
+    ) -> red::CreateOfflineCodesRequest {
+        red::CreateOfflineCodesRequest {
+            parent: member.name.clone(),
+            programme: self.programme_name(),
+            count,
+            points,
+            request_id: self.id(),
+        }
+    }
+
+    /// Offline codes of a member.
+    pub async fn fetch(&self, member: &Member, count: i32, points: i64) -> Vec<red::OfflineCode> {
+        let message = self.advance(member, count, points);
+        let made = send!(self.offline_app(member), create_offline_codes, message);
+        made.unwrap().codes
+    }
+
+    /// The request of a till that forwards a sale which it has just made.
+    pub fn forwarding(
+        &self,
+        code: &str,
+        offer: &red::Offer,
+        quantity: i64,
+    ) -> red::SubmitOfflineRedemptionRequest {
+        red::SubmitOfflineRedemptionRequest {
+            parent: self.community_name(),
+            request_id: self.id(),
+            code: code.to_owned(),
+            offer: offer.name.clone(),
+            quantity,
+            redeem_time: Some(runtime::timestamp(self.clock.now())),
+        }
+    }
+
+    /// Forwards a sale, as staff.
+    pub async fn forward(
+        &self,
+        sale: red::SubmitOfflineRedemptionRequest,
+    ) -> Result<red::Redemption, Status> {
+        let desk = self.token(&Holder::everywhere("STAFF01", [Role::Staff]));
+        send!(self.offline_codes(&desk), submit_offline_redemption, sale)
     }
 
     /// What a member's app shows.

@@ -25,7 +25,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use linli::system::{Clients, Limits, Ports, System, SystemConfig};
+use linli::system::{Clients, Limits, Offline, OfflineKeys, Ports, System, SystemConfig};
 use proto::{account_id, activity::v1 as act, ledger::v1 as led};
 use runtime::{Clock, Holder, Ids, Minter, Role, TestDatabase};
 use tokio::{
@@ -340,6 +340,10 @@ async fn start(
         origins: vec![web::ORIGIN.to_owned()],
         minter: minter.clone(),
         limits,
+        offline: Offline {
+            keys: OfflineKeys::new([[7; 32]]),
+            most_points: 100,
+        },
     };
     System::start(config).await.unwrap()
 }

@@ -291,6 +291,14 @@ pub struct ServeArgs {
         value_name = "KEY"
     )]
     pub service_key: Option<String>,
+    /// What redemption signs offline codes with: 32 bytes in base64; several with commas, new codes are signed with the first
+    #[arg(
+        long,
+        env = "LINLI_OFFLINE_KEYS",
+        hide_env_values = true,
+        value_name = "KEYS"
+    )]
+    pub offline_keys: Option<String>,
     /// Where the ledger is
     #[arg(long, env = "LINLI_LEDGER_URL", value_name = "URL")]
     pub ledger_url: Option<String>,

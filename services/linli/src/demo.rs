@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono_tz::Tz;
-use redemption::Limits;
+use redemption::{Limits, Offline};
 use runtime::{Clock, Ids, Postgres, Problem};
 use serde_json::Value;
 
@@ -119,6 +119,7 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
         signer: Some(key::temporary()),
         origins: Vec::new(),
         limits: Limits::default(),
+        offline: Offline::default(),
         minter: key::temporary_issuer(),
     })
     .await?;

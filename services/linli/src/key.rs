@@ -9,6 +9,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::proof::{Signer, Verifier};
+use redemption::OfflineKeys;
 use runtime::{Minter, Problem};
 
 use crate::terminal;
@@ -16,6 +17,7 @@ use crate::terminal;
 const NAME: &str = "linli";
 const LEDGER_FILE: &str = "ledger.key";
 const ISSUER_FILE: &str = "issuer.key";
+const OFFLINE_FILE: &str = "offline.key";
 /// `iss` of the tokens that `linli up` takes; production refuses them.
 pub const UP_ISSUER: &str = "linli-up";
 /// `iss` of the tokens that services call each other with.
@@ -87,6 +89,38 @@ pub fn services(text: Option<&str>) -> Result<Minter, Problem> {
     let seed =
         seed(text).ok_or_else(|| Problem::new(format!("LINLI_SERVICE_KEY has to be {how}")))?;
     Ok(Minter::new(SERVICES_ISSUER, seed))
+}
+
+/// What offline codes are signed with, by a configuration; an empty one is none. The text itself is never shown.
+pub fn offline(text: Option<&str>) -> Result<OfflineKeys, Problem> {
+    let texts = text.unwrap_or_default().split(',').map(str::trim);
+    let seeds = texts.filter(|text| !text.is_empty()).map(|text| {
+        seed(text).ok_or_else(|| {
+            Problem::new(
+                "LINLI_OFFLINE_KEYS has to be 32 bytes in base64, as `openssl rand -base64 32` makes them; several with commas",
+            )
+        })
+    });
+    Ok(OfflineKeys::new(seeds.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What offline codes of a data folder are signed with; made when there is none.
+pub fn offline_in_folder(folder: &Path) -> Result<OfflineKeys, Problem> {
+    let wrong = || {
+        Problem::new(format!(
+            "{} is damaged",
+            folder.join(OFFLINE_FILE).display()
+        ))
+    };
+    let known = match find(folder, OFFLINE_FILE)? {
+        Some(text) => seed(&text).ok_or_else(wrong)?,
+        None => {
+            let seed: [u8; 32] = rand::random();
+            keep(folder, OFFLINE_FILE, &STANDARD.encode(seed))?;
+            seed
+        }
+    };
+    Ok(OfflineKeys::new([known]))
 }
 
 fn seed(text: &str) -> Option<[u8; 32]> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use activity::Activity;
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
-use redemption::{Limits, Redemption};
+use redemption::{Limits, Offline, Redemption};
 use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Server};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -78,6 +78,8 @@ pub struct Parts {
     pub origins: Vec<String>,
     /// How much one till and one member may do.
     pub limits: Limits,
+    /// What offline codes are signed with, and what they are worth.
+    pub offline: Offline,
     /// Who is trusted to say who calls.
     pub authority: Authority,
     /// What the service calls others with.
@@ -106,6 +108,7 @@ impl Prepared {
             signer,
             origins,
             limits,
+            offline,
             authority,
             bearer,
         } = parts;
@@ -138,8 +141,9 @@ impl Prepared {
                 let pool = connect(redemption::ROLE).await?;
                 let ledger = client(&ledger_url)?;
                 let activity = client(&activity_url)?;
-                let redemption =
-                    Redemption::new(pool.clone(), clock, ids, ledger, activity).with_limits(limits);
+                let redemption = Redemption::new(pool.clone(), clock, ids, ledger, activity)
+                    .with_limits(limits)
+                    .with_offline(offline);
                 redemption.spawn_workers(&tasks, &stop);
                 (pool, redemption.server())
             }

@@ -1,5 +1,6 @@
 //! `serve`: single services against a database that somebody else runs, as in production.
 
+use redemption::Offline;
 use runtime::{Authority, Bearer, Clock, Holder, Ids, Issuer, Minter, Problem};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +93,10 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
         clock,
         origins: args.origins.named(),
         limits: args.limits.limits(),
+        offline: Offline {
+            keys: key::offline(args.offline_keys.as_deref())?,
+            most_points: args.limits.offline_points,
+        },
     })
 }
 
@@ -165,6 +170,7 @@ mod tests {
             ledger_key: None,
             issuers: None,
             service_key: None,
+            offline_keys: None,
             ledger_url: None,
             activity_url: None,
             origins: OriginArgs::default(),

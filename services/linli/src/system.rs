@@ -14,7 +14,7 @@ use proto::{
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::redemption_service_client::RedemptionServiceClient,
 };
-pub use redemption::Limits;
+pub use redemption::{Limits, Offline, OfflineKeys};
 use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,8 @@ pub struct SystemConfig {
     pub origins: Vec<String>,
     /// How much one till and one member may do.
     pub limits: Limits,
+    /// What offline codes are signed with, and what they are worth.
+    pub offline: Offline,
     /// Whose tokens all services trust, for every role.
     pub minter: Minter,
 }
@@ -137,6 +139,7 @@ impl System {
             signer,
             origins,
             limits,
+            offline,
             minter,
         } = config;
         // The ports are opened first, for the services have to know each other's.
@@ -156,6 +159,7 @@ impl System {
             signer,
             origins,
             limits,
+            offline,
         };
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,

@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use proto::ledger::v1::AccountKind;
+use redemption::Offline;
 use runtime::{Clock, Durability, Ids, Postgres, Problem};
 use serde_json::{Value, json};
 
@@ -74,6 +75,10 @@ async fn begin(args: &UpArgs, clock: &Clock, ids: &Ids) -> Result<(Postgres, Sys
         signer: Some(signer),
         origins: args.origins.named(),
         limits: args.limits.limits(),
+        offline: Offline {
+            keys: key::offline_in_folder(&args.data)?,
+            most_points: args.limits.offline_points,
+        },
         minter: key::issuer_in_folder(&args.data)?,
     })
     .await?;

@@ -20,6 +20,7 @@ async fn start(database: &TestDatabase) -> System {
         signer: Some(linli::key::temporary()),
         origins: Vec::new(),
         limits: Default::default(),
+        offline: Default::default(),
         minter: linli::key::temporary_issuer(),
     })
     .await
@@ -76,6 +77,7 @@ async fn a_system_without_a_schema_says_what_to_do() {
         signer: Some(linli::key::temporary()),
         origins: Vec::new(),
         limits: Default::default(),
+        offline: Default::default(),
         minter: linli::key::temporary_issuer(),
     })
     .await

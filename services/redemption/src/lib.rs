@@ -16,6 +16,7 @@ mod limits;
 mod member_code;
 mod merchant;
 mod offer;
+mod offline_code;
 mod recovery;
 mod redemption;
 mod remote;
@@ -28,11 +29,13 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use domain::OfflineKeys;
 pub use error::Error;
 pub use limits::Limits;
 pub use member_code::{Presented, Resolved, Usable};
 pub use merchant::{NewAgreement, NewMerchant};
 pub use offer::NewOffer;
+pub use offline_code::{Forwarded, NewOfflineCodes, Offline};
 pub use redemption::Reversal;
 pub use store::{Call, ListFilter, Page, SummaryRow};
 pub use take::{KnownBy, Order, Till};
@@ -57,6 +60,7 @@ pub struct Redemption {
     activity: Activity,
     recovery: Nudge,
     counters: Counters,
+    offline: Offline,
 }
 
 impl Redemption {
@@ -71,6 +75,7 @@ impl Redemption {
             activity: Activity::new(activity),
             recovery: Nudge::default(),
             counters,
+            offline: Offline::default(),
         }
     }
 
@@ -78,5 +83,10 @@ impl Redemption {
     pub fn with_limits(self, limits: Limits) -> Self {
         let counters = Counters::new(limits, &self.clock);
         Self { counters, ..self }
+    }
+
+    /// Makes and takes offline codes; without it there are none.
+    pub fn with_offline(self, offline: Offline) -> Self {
+        Self { offline, ..self }
     }
 }

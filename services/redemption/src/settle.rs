@@ -135,6 +135,13 @@ impl Redemption {
                     },
                 )
                 .await?;
+                if let Some(offline) = before.offline {
+                    let code = Name {
+                        community,
+                        id: offline.code,
+                    };
+                    store::offline_code_unuse(conn, code).await?;
+                }
                 store::redemption_delete(conn, redemption).await?;
             }
         }

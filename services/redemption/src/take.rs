@@ -301,6 +301,7 @@ fn redemption_of(
         ledger_entry: None,
         terminal: order.till.map(|till| till.terminal),
         store: order.till.and_then(|till| till.store),
+        offline: None,
         assisted_by: (order.known_by == KnownBy::Staff).then(|| call.by.subject.clone()),
     }
 }

@@ -204,8 +204,15 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         "ResolveMemberCode" => {
             json!({"parent": parent, "merchant": merchant, "code": "770000000000000008"})
         }
+        "CreateOfflineCodes" => {
+            json!({"parent": member, "programme": programme, "count": 1, "points": 1})
+        }
+        "ListOfflineCodes" => json!({"parent": member}),
+        "SubmitOfflineRedemption" => json!({
+            "parent": parent, "code": "lo1.A", "offer": corner.offer, "quantity": 1, "redeemTime": "2026-01-01T00:00:00Z",
+        }),
         "ResetMemberCardPin" | "RevokeMemberCard" => json!({"name": corner.card}),
-        "GetVerifierKey" => json!({}),
+        "GetVerifierKey" | "GetOfflineCodeKeys" => json!({}),
         "ListAccounts"
         | "StreamTransfers"
         | "WatchEntries"

@@ -26,6 +26,7 @@ mod replicas;
 
 mod listing;
 mod member_code;
+mod offline_code;
 mod sample;
 mod serving;
 mod web;

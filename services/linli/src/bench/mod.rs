@@ -64,7 +64,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, thread, time::Durati
 
 use chrono::TimeDelta;
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
-use redemption::Limits;
+use redemption::{Limits, Offline};
 use runtime::{Client, Clock, Durability, Holder, Ids, Minter, Postgres, Problem, Role};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::oneshot;
@@ -192,6 +192,7 @@ impl Served {
             signer: Some(key::temporary()),
             origins: Vec::new(),
             limits: Limits::default(),
+            offline: Offline::default(),
             minter: minter.clone(),
         })
         .await?;

@@ -39,6 +39,15 @@ pub struct LimitArgs {
         default_value_t = 30
     )]
     member_rate: u32,
+    /// The most points that one offline code is worth
+    #[arg(
+        long,
+        env = "LINLI_OFFLINE_POINTS",
+        value_name = "N",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(i64).range(1..=1_000_000_000)
+    )]
+    pub offline_points: i64,
 }
 
 impl LimitArgs {

@@ -4,6 +4,7 @@
 mod member_code;
 mod merchant;
 mod offer;
+mod offline_code;
 mod redemption;
 mod refusal;
 mod terminal;
@@ -16,9 +17,13 @@ pub use member_code::{
 };
 pub use merchant::{Agreement, Merchant, MerchantState, MerchantStep};
 pub use offer::{Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone};
+pub use offline_code::{
+    FORWARD_TIME, KeptOfflineCode, MOST_CODES, OFFLINE_TIME, OfflineCode, OfflineKeys, OfflineSale,
+    OfflineState, has_come,
+};
 pub use redemption::{
-    Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, Operation, Redemption, RedemptionState,
-    Settled, Verdict,
+    Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, OfflineUse, Operation, Redemption,
+    RedemptionState, Settled, Verdict,
 };
 pub use refusal::{Inactive, Refusal, Resource};
 pub use terminal::{

@@ -74,17 +74,20 @@ pub enum Kind {
     Reverse,
     /// Frees the points of a hold that has run out.
     Expire,
+    /// Moves what was held for an offline code.
+    Forward,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Hold,
         Self::Redeem,
         Self::Capture,
         Self::Release,
         Self::Reverse,
         Self::Expire,
+        Self::Forward,
     ];
 
     /// Its name in the database.
@@ -96,6 +99,7 @@ impl Kind {
             Self::Release => "release",
             Self::Reverse => "reverse",
             Self::Expire => "expire",
+            Self::Forward => "forward",
         }
     }
 
@@ -146,6 +150,26 @@ pub struct LedgerRefusal {
     pub reason: String,
     /// What the account could spend, when it is about that.
     pub available: Option<i64>,
+}
+
+impl LedgerRefusal {
+    /// Why so many points could not be held or moved.
+    pub fn for_points(&self, needed: i64) -> Refusal {
+        match self.reason.as_str() {
+            "INSUFFICIENT_POINTS" => Refusal::InsufficientPoints {
+                needed,
+                available: self.available,
+            },
+            // A member who never earned anything has no account.
+            "ACCOUNT_NOT_FOUND" => Refusal::InsufficientPoints {
+                needed,
+                available: Some(0),
+            },
+            _ => Refusal::LedgerRefused {
+                reason: self.reason.clone(),
+            },
+        }
+    }
 }
 
 /// The ledger's answer to a step; final.
@@ -220,6 +244,18 @@ pub struct Redemption {
     /// Who of the staff named the member, when the member was not there themself.
     #[serde(default)]
     pub assisted_by: Option<String>,
+    /// How it was sold without a network, if it was.
+    #[serde(default)]
+    pub offline: Option<OfflineUse>,
+}
+
+/// That something was sold without a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfflineUse {
+    /// What paid.
+    pub code: Uuid,
+    /// When it was sold, by the till's clock.
+    pub sold_at: DateTime<Utc>,
 }
 
 impl Redemption {
@@ -329,7 +365,7 @@ impl Redemption {
                 },
                 0,
             ),
-            Kind::Redeem | Kind::Capture => {
+            Kind::Redeem | Kind::Capture | Kind::Forward => {
                 let rest = self.quantity - quantity;
                 (self.captured(quantity, receipt), rest)
             }
@@ -361,19 +397,10 @@ impl Redemption {
             "HOLD_EXPIRED" | "HOLD_CLOSED" | "HOLD_NOT_FOUND"
         );
         match operation.kind {
-            Kind::Hold | Kind::Redeem => {
+            Kind::Hold | Kind::Redeem | Kind::Forward => {
                 let refusal = match refusal.reason.as_str() {
-                    "INSUFFICIENT_POINTS" => Refusal::InsufficientPoints {
-                        needed: self.points(self.quantity),
-                        available: refusal.available,
-                    },
-                    // A member who never earned anything has no account.
-                    "ACCOUNT_NOT_FOUND" => Refusal::InsufficientPoints {
-                        needed: self.points(self.quantity),
-                        available: Some(0),
-                    },
                     "HOLD_EXPIRED" => self.hold_expired(),
-                    _ => other,
+                    _ => refusal.for_points(self.points(self.quantity)),
                 };
                 Settled {
                     redemption: None,

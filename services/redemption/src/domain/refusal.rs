@@ -122,6 +122,36 @@ pub enum Refusal {
     },
     /// The handle is of another merchant than the offer.
     NotYourStore,
+    /// No key is set to sign offline codes with.
+    OfflineCodesOff,
+    /// The member has as many offline codes as they may.
+    TooManyOfflineCodes {
+        /// How many they may have.
+        most: i16,
+        /// How many they have.
+        have: i16,
+    },
+    /// It is no offline code of ours, or not one of the offer's programme.
+    OfflineCodeInvalid,
+    /// The code has paid another sale.
+    OfflineCodeUsed {
+        /// When that was, by its till's clock.
+        sold_at: DateTime<Utc>,
+    },
+    /// The sale was outside the code's time, or comes too late.
+    OfflineCodeExpired {
+        /// When a till had to refuse it.
+        expired_at: DateTime<Utc>,
+    },
+    /// The sale comes to more than the code is worth.
+    AmountExceedsCode {
+        /// What it is worth.
+        worth: i64,
+        /// What the sale comes to.
+        asked: i64,
+    },
+    /// The sale's time has not come: the till's clock is wrong.
+    SaleInFuture,
     /// The merchant is suspended or terminated.
     MerchantSuspended {
         /// Where it stands.

@@ -18,7 +18,10 @@ use uuid::Uuid;
 
 use super::{broken, call};
 use crate::{
-    domain::{Kind, LedgerReceipt, LedgerRefusal, Operation, Redemption, Verdict},
+    domain::{
+        KeptOfflineCode, Kind, LedgerReceipt, LedgerRefusal, OfflineCode, Operation, Redemption,
+        Verdict,
+    },
     error::Error,
 };
 
@@ -116,6 +119,7 @@ impl Ledger {
             Kind::Capture => self.capture(operation, redemption, deadline).await,
             Kind::Release | Kind::Expire => self.release(operation, redemption, deadline).await,
             Kind::Reverse => self.reverse(operation, redemption, deadline).await,
+            Kind::Forward => self.forward(operation, redemption, deadline).await,
         }
     }
 
@@ -167,7 +171,7 @@ impl Ledger {
         });
         let posted = match answer.await? {
             Ok(mut posted) => posted.verdicts.pop().and_then(|one| one.verdict),
-            Err(status) => return Ok(Verdict::Refused(refusal(operation, &status))),
+            Err(status) => return Ok(Verdict::Refused(refusal(operation.id, &status))),
         };
         match posted {
             Some(transfer_verdict::Verdict::Entry(entry)) => Ok(Verdict::Done(receipt_of(&entry)?)),
@@ -202,6 +206,71 @@ impl Ledger {
         verdict(operation, answer.await?, |captured| {
             receipt_of(&captured.entry.unwrap_or_default())
         })
+    }
+
+    async fn forward(
+        &self,
+        operation: &Operation,
+        redemption: &Redemption,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let Some(offline) = redemption.offline else {
+            return Err(broken(SERVICE, "a forwarded sale without its code"));
+        };
+        let message = CaptureHoldRequest {
+            name: advance_name(redemption.community, offline.code),
+            request_id: step_id(operation.id, operation.kind).to_string(),
+            amount: redemption.points(operation.quantity),
+            r#final: true,
+            credit_account: merchant_account(redemption),
+            description: description(operation, redemption),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.capture_hold(request).await
+        });
+        verdict(operation, answer.await?, |captured| {
+            receipt_of(&captured.entry.unwrap_or_default())
+        })
+    }
+
+    /// Holds what an offline code is worth, before anyone knows at which merchant it will be used. The same code again gets the same verdict.
+    pub async fn hold_in_advance(
+        &self,
+        kept: &KeptOfflineCode,
+        deadline: Deadline,
+    ) -> Result<Verdict, Error> {
+        let OfflineCode {
+            community,
+            programme,
+            id,
+            points,
+            ..
+        } = kept.code;
+        let purse = Purse {
+            community,
+            programme,
+            member: kept.member,
+        };
+        // What is never used stays the member's; the side that a hold has to name is where points come from.
+        let issuing = account_id(programme, AccountKind::Issuing, None);
+        let message = CreateHoldRequest {
+            parent: format!("communities/{community}"),
+            request_id: step_id(id, Kind::Hold).to_string(),
+            debit_account: member_account(purse),
+            credit_account: format!("communities/{community}/accounts/{issuing}"),
+            amount: points,
+            expire_time: Some(runtime::timestamp(kept.returns_at + GRACE)),
+            description: "离线码".to_owned(),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.create_hold(request).await
+        });
+        match answer.await? {
+            Ok(hold) => Ok(Verdict::Done(receipt(&hold.entry, hold.create_time)?)),
+            Err(status) => Ok(Verdict::Refused(refusal(id, &status))),
+        }
     }
 
     async fn release(
@@ -254,13 +323,13 @@ fn verdict<T>(
 ) -> Result<Verdict, Error> {
     match answer {
         Ok(done) => Ok(Verdict::Done(receipt(done)?)),
-        Err(status) => Ok(Verdict::Refused(refusal(operation, &status))),
+        Err(status) => Ok(Verdict::Refused(refusal(operation.id, &status))),
     }
 }
 
-fn refusal(operation: &Operation, status: &Status) -> LedgerRefusal {
+fn refusal(step: Uuid, status: &Status) -> LedgerRefusal {
     if status.code() == Code::InvalidArgument {
-        tracing::error!(operation.id = %operation.id, "The ledger finds a step malformed: {status}");
+        tracing::error!(operation.id = %step, "The ledger finds a step malformed: {status}");
     }
     let info = status.get_details_error_info();
     let available = info
@@ -293,6 +362,13 @@ fn receipt(entry: &str, at: Option<prost_types::Timestamp>) -> Result<LedgerRece
 /// The ledger's id of a step.
 fn step_id(operation: Uuid, kind: Kind) -> Uuid {
     Uuid::new_v5(&operation, format!("ledger/{}", kind.as_str()).as_bytes())
+}
+
+fn advance_name(community: Uuid, code: Uuid) -> String {
+    format!(
+        "communities/{community}/holds/{}",
+        step_id(code, Kind::Hold)
+    )
 }
 
 fn hold_name(redemption: &Redemption) -> String {

@@ -43,7 +43,7 @@ impl MemberCodeService for MemberCodeRpc {
         let call = read::call(access, about, request_id, "CreateMemberCode", &request);
         let (code, expires_at) = self.0.create_member_code(call, member).await?;
         Ok(Response::new(pb::MemberCode {
-            qr_svg: qr_svg(&code),
+            qr_svg: qr_svg(&code.to_string()),
             code: code.to_string(),
             expire_time: Some(timestamp(expires_at)),
         }))
@@ -102,7 +102,7 @@ impl MemberCodeService for MemberCodeRpc {
         let (card, number, pin) = self.0.create_member_card(call, member, deadline).await?;
         Ok(Response::new(pb::CreateMemberCardResponse {
             card: Some(card_message(card)),
-            qr_svg: qr_svg(&number),
+            qr_svg: qr_svg(&number.to_string()),
             number: number.to_string(),
             pin: pin.to_string(),
         }))
@@ -184,8 +184,8 @@ fn read_presented(fields: &mut Fields, code: &str, pin: &str) -> Option<Presente
 }
 
 /// Digits alone make the smallest code, which old scanners read too.
-fn qr_svg(code: &MemberCode) -> String {
-    let code = QrCode::new(code.to_string()).expect("18 digits fit in any QR code");
+pub(super) fn qr_svg(code: &str) -> String {
+    let code = QrCode::new(code).expect("200 characters fit in a QR code");
     code.render::<svg::Color<'_>>()
         .min_dimensions(240, 240)
         .build()

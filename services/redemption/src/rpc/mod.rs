@@ -5,6 +5,7 @@ mod keys;
 mod member_code;
 mod merchant;
 mod offer;
+mod offline_code;
 mod own;
 mod read;
 mod redemption;
@@ -17,13 +18,14 @@ mod tests;
 use proto::redemption::v1::{
     self as pb, DESCRIPTOR,
     member_code_service_server::MemberCodeServiceServer,
+    offline_code_service_server::OfflineCodeServiceServer,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
     terminal_service_server::TerminalServiceServer,
 };
 use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
-use self::{member_code::MemberCodeRpc, terminal::TerminalRpc};
+use self::{member_code::MemberCodeRpc, offline_code::OfflineCodeRpc, terminal::TerminalRpc};
 use crate::Redemption;
 
 impl Redemption {
@@ -33,6 +35,8 @@ impl Redemption {
         let routes = Routes::new(RedemptionServiceServer::new(Rpc(self.clone())));
         let codes = MemberCodeServiceServer::new(MemberCodeRpc(self.clone()));
         let routes = routes.add_service(terminals).add_service(codes);
+        let codes = OfflineCodeServiceServer::new(OfflineCodeRpc(self.clone()));
+        let routes = routes.add_service(codes);
         let name = "linli.redemption.v1.RedemptionService";
         Server::new(name, routes, DESCRIPTOR).with_keys(keys::keys(self.clone()))
     }

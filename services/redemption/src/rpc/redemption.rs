@@ -21,7 +21,7 @@ use crate::{
     store::ListFilter,
 };
 
-const REDEMPTIONS: &str = "redemptions";
+pub(super) const REDEMPTIONS: &str = "redemptions";
 const DEFAULT_TTL: TimeDelta = TimeDelta::minutes(5);
 const MIN_TTL: TimeDelta = TimeDelta::seconds(1);
 const MAX_TTL: TimeDelta = TimeDelta::days(30);
@@ -263,7 +263,7 @@ fn read_payer(fields: &mut Fields, community: Uuid, named: Option<Named<'_>>) ->
 }
 
 /// The till that calls.
-fn till(access: &Access, community: Uuid) -> Option<Till> {
+pub(super) fn till(access: &Access, community: Uuid) -> Option<Till> {
     Some(Till {
         terminal: access.only(community, TERMINALS)?,
         store: access.only(community, STORES),
@@ -305,7 +305,7 @@ fn read_state(fields: &mut Fields, state: i32) -> Option<RedemptionState> {
     }
 }
 
-fn message(access: &Access, redemption: domain::Redemption) -> pb::Redemption {
+pub(super) fn message(access: &Access, redemption: domain::Redemption) -> pb::Redemption {
     let community = redemption.community;
     // A shop need not know which of its visitors are the same person.
     let is_told = access.owns(community, MEMBERS, redemption.member);
@@ -346,6 +346,7 @@ fn message(access: &Access, redemption: domain::Redemption) -> pb::Redemption {
         asset: redemption.asset,
         terminal: named(TERMINALS, redemption.terminal),
         store: named(STORES, redemption.store),
+        redeem_time: redemption.offline.map(|offline| timestamp(offline.sold_at)),
         assisted_by: redemption.assisted_by.unwrap_or_default(),
     }
 }

@@ -65,6 +65,13 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::CardRevoked => ("CARD_REVOKED", Code::FailedPrecondition),
         Refusal::HandleExpired { .. } => ("MEMBER_HANDLE_EXPIRED", Code::FailedPrecondition),
         Refusal::NotYourStore => ("NOT_YOUR_STORE", Code::PermissionDenied),
+        Refusal::OfflineCodesOff => ("OFFLINE_CODES_OFF", Code::FailedPrecondition),
+        Refusal::TooManyOfflineCodes { .. } => ("TOO_MANY_OFFLINE_CODES", Code::FailedPrecondition),
+        Refusal::OfflineCodeInvalid => ("OFFLINE_CODE_INVALID", Code::InvalidArgument),
+        Refusal::OfflineCodeUsed { .. } => ("OFFLINE_CODE_USED", Code::FailedPrecondition),
+        Refusal::OfflineCodeExpired { .. } => ("OFFLINE_CODE_EXPIRED", Code::FailedPrecondition),
+        Refusal::AmountExceedsCode { .. } => ("AMOUNT_EXCEEDS_CODE", Code::FailedPrecondition),
+        Refusal::SaleInFuture => ("SALE_IN_FUTURE", Code::FailedPrecondition),
         Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
         Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
         Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
@@ -117,6 +124,24 @@ fn text_en(refusal: &Refusal) -> String {
             format!("the member handle expired at {}", iso(*expired_at))
         }
         Refusal::NotYourStore => "the member handle is of another merchant than the offer".into(),
+        Refusal::OfflineCodesOff => "there are no offline codes here".into(),
+        Refusal::TooManyOfflineCodes { most, have } => {
+            format!("at most {most} offline codes at a time, {have} there already")
+        }
+        Refusal::OfflineCodeInvalid => {
+            "it is not an offline code that was signed here for points of this kind".into()
+        }
+        Refusal::OfflineCodeUsed { sold_at } => {
+            format!("the offline code has paid a sale of {}", iso(*sold_at))
+        }
+        Refusal::OfflineCodeExpired { expired_at } => format!(
+            "the offline code counted until {}, for sales forwarded within 72 hours after that",
+            iso(*expired_at)
+        ),
+        Refusal::AmountExceedsCode { worth, asked } => {
+            format!("the offline code is worth {worth} points, the sale {asked}")
+        }
+        Refusal::SaleInFuture => "the sale is in the future: check the till's clock".into(),
         Refusal::MerchantSuspended { state } => {
             format!("the merchant is {}", upper(state.as_str()))
         }
@@ -193,6 +218,17 @@ fn text_zh(refusal: &Refusal) -> String {
         Refusal::CardRevoked => "会员卡已作废,请联系社区工作人员".into(),
         Refusal::HandleExpired { .. } => "会员识别已过期,请重新扫码".into(),
         Refusal::NotYourStore => "该会员是在其他商户识别的,请在本店重新扫码".into(),
+        Refusal::OfflineCodesOff => "本平台未开通离线码".into(),
+        Refusal::TooManyOfflineCodes { most, have } => {
+            format!("离线码最多 {most} 个,现有 {have} 个")
+        }
+        Refusal::OfflineCodeInvalid => "不是本平台为该积分签发的离线码".into(),
+        Refusal::OfflineCodeUsed { .. } => "该离线码已在另一笔交易中使用,本笔不予入账".into(),
+        Refusal::OfflineCodeExpired { .. } => "离线码已过有效期或上传过晚,本笔不予入账".into(),
+        Refusal::AmountExceedsCode { worth, asked } => {
+            format!("离线码面值 {worth} 分,本笔 {asked} 分")
+        }
+        Refusal::SaleInFuture => "交易时间晚于当前时间,请校准收银机时钟".into(),
         Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
         Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
         Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
@@ -263,10 +299,21 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
         | Refusal::MemberCodeUsed
         | Refusal::CardBlocked
         | Refusal::CardRevoked
-        | Refusal::NotYourStore => vec![],
+        | Refusal::NotYourStore
+        | Refusal::OfflineCodesOff
+        | Refusal::OfflineCodeInvalid
+        | Refusal::SaleInFuture => vec![],
+        Refusal::TooManyOfflineCodes { most, have } => {
+            numbers([("most", i64::from(*most)), ("have", i64::from(*have))])
+        }
+        Refusal::OfflineCodeUsed { sold_at } => vec![("redeem_time", iso(*sold_at))],
+        Refusal::AmountExceedsCode { worth, asked } => {
+            numbers([("worth", *worth), ("asked", *asked)])
+        }
         Refusal::PairingCodeExpired { expired_at }
         | Refusal::MemberCodeExpired { expired_at }
-        | Refusal::HandleExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
+        | Refusal::HandleExpired { expired_at }
+        | Refusal::OfflineCodeExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
         Refusal::PinWrong { left } => numbers([("tries_left", i64::from(*left))]),
         Refusal::MerchantSuspended { state } => vec![("state", upper(state.as_str()))],
         Refusal::OfferNotActive(Inactive::State(state)) => {

@@ -4,6 +4,7 @@ mod answer;
 mod member_code;
 mod merchant;
 mod offer;
+mod offline_code;
 mod operation;
 mod redemption;
 mod terminal;
@@ -24,6 +25,11 @@ pub use merchant::{
 pub use offer::{
     NewPrice, offer_add_stock, offer_find, offer_insert, offer_list, offer_list_active, offer_lock,
     offer_revision_insert, offer_take_stock, offer_update,
+};
+pub use offline_code::{
+    offer_price_at, offline_code_drop, offline_code_find, offline_code_insert, offline_code_list,
+    offline_code_lock, offline_code_return, offline_code_slots, offline_code_unuse,
+    offline_code_use,
 };
 pub use operation::{
     Lease, Transition, operation_claim_due, operation_delete, operation_due_community,

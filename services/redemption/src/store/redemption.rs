@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{Page, known};
-use crate::domain::{Name, Redemption, RedemptionState};
+use crate::domain::{Name, OfflineUse, Redemption, RedemptionState};
 
 struct Row {
     community_id: Uuid,
@@ -31,6 +31,8 @@ struct Row {
     terminal_id: Option<Uuid>,
     store_id: Option<Uuid>,
     assisted_by: Option<String>,
+    offline_code_id: Option<Uuid>,
+    sold_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for Redemption {
@@ -61,6 +63,10 @@ impl TryFrom<Row> for Redemption {
             terminal: row.terminal_id,
             store: row.store_id,
             assisted_by: row.assisted_by,
+            offline: row
+                .offline_code_id
+                .zip(row.sold_at)
+                .map(|(code, sold_at)| OfflineUse { code, sold_at }),
         })
     }
 }
@@ -76,10 +82,10 @@ pub async fn redemption_insert(
         insert into redemption.redemption (
             community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by
+            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
         )
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23)
+            $23, $24, $25)
         "#,
         redemption.community,
         redemption.id,
@@ -104,6 +110,8 @@ pub async fn redemption_insert(
         redemption.terminal,
         redemption.store,
         redemption.assisted_by,
+        redemption.offline.map(|offline| offline.code),
+        redemption.offline.map(|offline| offline.sold_at),
     )
     .execute(conn)
     .await?;
@@ -121,7 +129,7 @@ pub async fn redemption_find(
         -- redemption.redemption_find
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by
+            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
         from redemption.redemption
         where community_id = $1 and redemption_id = $2
         "#,
@@ -144,7 +152,7 @@ pub async fn redemption_lock(
         -- redemption.redemption_lock
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by
+            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
         from redemption.redemption
         where community_id = $1 and redemption_id = $2
         for no key update
@@ -169,7 +177,7 @@ pub async fn redemption_expired_lock(
         -- redemption.redemption_expired_lock
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by
+            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
         from redemption.redemption
         where community_id = $1 and offer_id = $2 and state = 'held' and expires_at <= $3
         order by expires_at
@@ -339,7 +347,7 @@ pub async fn redemption_list(
         -- redemption.redemption_list
         select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
             reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by
+            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
         from redemption.redemption
         where community_id = $1
             and ($2::uuid is null or merchant_id = $2)

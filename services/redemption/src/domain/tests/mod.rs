@@ -86,6 +86,7 @@ fn redemption(state: RedemptionState) -> Redemption {
         terminal: None,
         store: None,
         assisted_by: None,
+        offline: None,
     }
 }
 
