@@ -93,6 +93,8 @@ pub enum Refusal {
     PairingCodeUsed,
     /// The terminal is shut out.
     TerminalRevoked,
+    /// The person behind the member was erased.
+    MemberErased,
     /// The merchant is suspended or terminated.
     MerchantSuspended {
         /// Where it stands.

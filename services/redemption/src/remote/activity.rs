@@ -58,7 +58,11 @@ impl Activity {
             Kind::Unspecified => MemberKind::Resident,
         };
         let birth_year = (member.birth_year != 0).then_some(member.birth_year);
-        Ok(Some(Member { kind, birth_year }))
+        Ok(Some(Member {
+            kind,
+            birth_year,
+            is_erased: member.erase_time.is_some(),
+        }))
     }
 
     /// Returns what an offer takes from its programme; nothing when there is none.

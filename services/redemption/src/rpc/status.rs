@@ -57,6 +57,7 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::PairingCodeExpired { .. } => ("PAIRING_CODE_EXPIRED", Code::FailedPrecondition),
         Refusal::PairingCodeUsed => ("PAIRING_CODE_USED", Code::FailedPrecondition),
         Refusal::TerminalRevoked => ("TERMINAL_REVOKED", Code::FailedPrecondition),
+        Refusal::MemberErased => ("MEMBER_ERASED", Code::FailedPrecondition),
         Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
         Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
         Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
@@ -97,6 +98,7 @@ fn text_en(refusal: &Refusal) -> String {
         }
         Refusal::PairingCodeUsed => "a till was paired with this code already".into(),
         Refusal::TerminalRevoked => "the terminal is revoked".into(),
+        Refusal::MemberErased => "the member was erased".into(),
         Refusal::MerchantSuspended { state } => {
             format!("the merchant is {}", upper(state.as_str()))
         }
@@ -165,6 +167,7 @@ fn text_zh(refusal: &Refusal) -> String {
         Refusal::PairingCodeExpired { .. } => "配对码已过期,请重新生成".into(),
         Refusal::PairingCodeUsed => "该配对码已被使用,请重新生成".into(),
         Refusal::TerminalRevoked => "该终端已停用".into(),
+        Refusal::MemberErased => "该成员的个人信息已删除".into(),
         Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
         Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
         Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
@@ -228,7 +231,10 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
             ("id", id.to_string()),
             ("state", upper(state)),
         ],
-        Refusal::PairingCodeInvalid | Refusal::PairingCodeUsed | Refusal::TerminalRevoked => vec![],
+        Refusal::PairingCodeInvalid
+        | Refusal::PairingCodeUsed
+        | Refusal::TerminalRevoked
+        | Refusal::MemberErased => vec![],
         Refusal::PairingCodeExpired { expired_at } => vec![("expire_time", iso(*expired_at))],
         Refusal::MerchantSuspended { state } => vec![("state", upper(state.as_str()))],
         Refusal::OfferNotActive(Inactive::State(state)) => {
