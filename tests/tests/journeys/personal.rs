@@ -84,12 +84,11 @@ async fn who_looks_at_a_person_says_why_and_is_in_the_log() {
 async fn an_erased_member_leaves_the_books_as_they_were_and_takes_nothing_more() {
     let world = World::start().await;
     let (_, offer, member) = world.counter(120).await;
-    let taken = world.redeem(world.order(&member, &offer, 1)).await.unwrap();
-    let held = world
+    world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    world
         .hold(world.reservation(&member, &offer, 2))
         .await
         .unwrap();
-    let waiting = world.record(world.service(&member, 30)).await;
     let books = async || {
         let points = world.points(&member).await;
         let entries = world.entries(&points.name).await;
@@ -133,16 +132,6 @@ async fn an_erased_member_leaves_the_books_as_they_were_and_takes_nothing_more()
     let look = reveal(&world, "STAFF07", &member).await.unwrap_err();
     assert!(is_erased(&refused(&look)));
     assert_eq!(books().await, before);
-    // What had begun goes to its end.
-    let captured = world.capture(&held, None).await.unwrap();
-    assert_eq!(captured.state(), RedemptionState::Captured);
-    let reversed = world.reverse(&taken, None).await.unwrap();
-    assert_eq!(reversed.state(), RedemptionState::Reversed);
-    let verified = world.verify(&waiting).await.unwrap();
-    world.posted(&verified.grant).await;
-    assert_eq!(world.balance(&member).await, 120 - 20 + 30);
-    assert_eq!(world.member(&member).await.service_minutes, 150);
-    world.trial_balance().await;
     let log = log(&world).await;
     let log: Vec<_> = log
         .iter()
@@ -155,6 +144,30 @@ async fn an_erased_member_leaves_the_books_as_they_were_and_takes_nothing_more()
             ("RevealMember", "a parcel at the desk", "MEMBER_ERASED")
         ]
     );
+}
+
+#[tokio::test]
+async fn what_an_erased_member_had_begun_goes_to_its_end() {
+    let world = World::start().await;
+    let (_, offer, member) = world.counter(120).await;
+    let taken = world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    let held = world
+        .hold(world.reservation(&member, &offer, 2))
+        .await
+        .unwrap();
+    let waiting = world.record(world.service(&member, 30)).await;
+
+    erase(&world, &member).await;
+
+    let captured = world.capture(&held, None).await.unwrap();
+    assert_eq!(captured.state(), RedemptionState::Captured);
+    let reversed = world.reverse(&taken, None).await.unwrap();
+    assert_eq!(reversed.state(), RedemptionState::Reversed);
+    let verified = world.verify(&waiting).await.unwrap();
+    world.posted(&verified.grant).await;
+    assert_eq!(world.balance(&member).await, 120 - 20 + 30);
+    assert_eq!(world.member(&member).await.service_minutes, 150);
+    world.trial_balance().await;
 }
 
 #[tokio::test]
