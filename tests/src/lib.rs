@@ -25,7 +25,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use linli::system::{Clients, Limits, Offline, OfflineKeys, Ports, System, SystemConfig};
+use linli::system::{Clients, KeyRing, Limits, Offline, OfflineKeys, Ports, System, SystemConfig};
 use proto::{account_id, activity::v1 as act, ledger::v1 as led};
 use runtime::{Clock, Holder, Ids, Minter, Role, TestDatabase};
 use tokio::{
@@ -119,6 +119,7 @@ pub struct World {
     pub programme: Uuid,
     minter: Minter,
     limits: Limits,
+    keys: KeyRing,
     ids: Ids,
     /// How many services were recorded; each gets a day of its own.
     services: AtomicI64,
@@ -163,12 +164,14 @@ impl World {
         let clock = Clock::manual(at("2026-03-02T02:00:00Z"));
         let ids = Ids::new(clock.clone());
         let minter = linli::key::temporary_issuer();
-        let system = start(&database, &clock, &ids, &minter, limits).await;
+        let keys = linli::key::temporary_persons();
+        let system = start(&database, &clock, &ids, (&minter, &keys), limits).await;
         Self {
             clients: system.clients().unwrap(),
             system,
             minter,
             limits,
+            keys,
             clock,
             community: ids.next(),
             programme: ids.next(),
@@ -186,7 +189,7 @@ impl World {
             &self.database,
             &self.clock,
             &self.ids,
-            &self.minter,
+            (&self.minter, &self.keys),
             self.limits,
         )
         .await
@@ -328,7 +331,7 @@ async fn start(
     database: &TestDatabase,
     clock: &Clock,
     ids: &Ids,
-    minter: &Minter,
+    (minter, keys): (&Minter, &KeyRing),
     limits: Limits,
 ) -> System {
     let config = SystemConfig {
@@ -337,6 +340,7 @@ async fn start(
         ids: ids.clone(),
         listen: Ports::ANY,
         signer: Some(linli::key::temporary()),
+        person_keys: keys.clone(),
         origins: vec![web::ORIGIN.to_owned()],
         minter: minter.clone(),
         limits,

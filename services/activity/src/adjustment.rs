@@ -70,9 +70,14 @@ impl Activity {
     ) -> Result<Adjustment, Error> {
         let community = call.community;
         find_programme(tx, community, new.programme).await?;
-        if let Change::Points { member, .. } = new.change {
+        if let Change::Points { member, amount, .. } = new.change {
+            store::member::lock(&mut *tx, community, member).await?;
             let found = store::member::find(&mut *tx, community, member).await?;
-            found.ok_or(not_found(Resource::Member, member))?;
+            let member = found.ok_or(not_found(Resource::Member, member))?;
+            // What an erased member has left may be taken back.
+            if amount > 0 {
+                member.require_person()?;
+            }
         }
         let adjustment = Adjustment {
             community,

@@ -9,12 +9,13 @@
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
 //! - Money-like changes take two people: who proposes one can't approve it, and who records a service late can't verify it.
 //! - Every change says who asked for it.
-//! - Names and phone numbers leave only masked; no log line, error or outbox row has any.
+//! - Names and phone numbers are sealed under keys that the database does not hold, and leave masked, or whole to someone who said why and is in the
+//!   audit log with it; no log line, error, answer kept or outbox row has any. Who is erased can't be found again; the books stay.
 //!
 //! It keeps no balances and knows no prices: what a member has is the ledger's to say.
 //!
 //! Find a feature by the method of [`Activity`] that is named like its RPC. What it calls is `domain::` (a rule) or
-//! `store::` (a statement); `relay` tells the ledger.
+//! `store::` (a statement); `relay` tells the ledger, `seal` makes persons unreadable.
 
 mod adjustment;
 mod answer;
@@ -23,10 +24,13 @@ mod domain;
 mod grant;
 mod ledger;
 mod member;
+mod person;
 mod policy;
 mod programme;
 mod relay;
 mod rpc;
+mod seal;
+mod sealer;
 mod service_record;
 mod store;
 mod team;
@@ -34,12 +38,13 @@ mod team;
 mod tests;
 
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
-use runtime::{Client, Clock, Ids, Nudge};
+use runtime::{Client, Clock, Ids, Nudge, Problem};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use domain::refusal::Refusal;
+pub use seal::{KeyRing, KeyRingError};
 use store::Window;
 
 /// The database role the service works under.
@@ -52,6 +57,8 @@ pub struct Activity {
     clock: Clock,
     ids: Ids,
     ledger: LedgerServiceClient<Client>,
+    /// What persons are sealed under.
+    keys: KeyRing,
     /// Members' ledger accounts that are known to be open.
     accounts: ledger::KnownAccounts,
     /// Wakes the relay after a commit.
@@ -61,23 +68,30 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Makes the service. `pool` works under [`ROLE`]; `ledger` may be unreachable for any time.
-    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client) -> Self {
+    /// Makes the service. `pool` works under [`ROLE`]; `ledger` may be unreachable for any time; `keys` seal who the members are.
+    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, keys: KeyRing) -> Self {
         Self {
             pool,
             clock,
             ids,
             ledger: LedgerServiceClient::new(ledger),
+            keys,
             accounts: ledger::KnownAccounts::default(),
             relay: Nudge::default(),
             adjuster: Nudge::default(),
         }
     }
 
-    /// Starts the loops that tell the ledger what was decided. They end with `stop`.
+    /// Fails when the database has persons that its keys can't open, and says which key is missing or wrong.
+    pub async fn check_keys(&self) -> Result<(), Problem> {
+        sealer::check(self).await
+    }
+
+    /// Starts the loops that tell the ledger what was decided, and the one that seals who is not sealed under the current key. They end with `stop`.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         relay::spawn(self.clone(), tasks, stop.clone());
         adjustment::spawn(self.clone(), tasks, stop.clone());
+        sealer::spawn(self.clone(), tasks, stop.clone());
     }
 }
 
@@ -90,6 +104,9 @@ pub(crate) enum Error {
     /// The request id belongs to another call.
     #[error("request_id {0} was used before with other content")]
     RequestIdReused(Uuid),
+    /// A person can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] seal::Unreadable),
     /// The database failed.
     #[error("activity store: {0}")]
     Store(#[from] sqlx::Error),

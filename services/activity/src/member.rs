@@ -1,5 +1,6 @@
 //! Members: register one, look at one, list them, read a hours book.
 
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -9,9 +10,11 @@ use crate::{
     domain::{
         Community,
         call::Call,
-        member::{HourEntry, Member, MemberKind, Person, own_number},
+        member::{HourEntry, MaskedMember, Member, MemberKind, own_number},
+        person::{Person, Place},
         refusal::{Refusal, Resource},
     },
+    person::{masked, not_found},
     store,
 };
 
@@ -27,22 +30,57 @@ pub(crate) struct NewMember {
     pub(crate) person: Person,
 }
 
+/// What is kept as the answer: nothing of the person.
+#[derive(Debug, Serialize, Deserialize)]
+struct Registered {
+    id: Uuid,
+}
+
 impl Activity {
-    /// Registers a member; name and phone go into a table of their own.
-    pub(crate) async fn create_member(&self, call: &Call, new: NewMember) -> Result<Member, Error> {
+    /// Registers a member; the person is sealed.
+    pub(crate) async fn create_member(
+        &self,
+        call: &Call,
+        new: NewMember,
+    ) -> Result<MaskedMember, Error> {
         let mut tx = match self.turn(call).await? {
             Turn::First(tx) => tx,
-            Turn::Again(answer) => return Ok(answer),
+            Turn::Again(Registered { id }) => return self.registered(call, id, &new).await,
         };
-        let outcome = self.register(&mut tx, call.community, new).await;
-        self.conclude(tx, call, outcome).await
+        let outcome = self.register(&mut tx, call.community, &new).await;
+        let outcome = outcome.map(|member| Registered { id: member.id });
+        let Registered { id } = self.conclude(tx, call, outcome).await?;
+        self.registered(call, id, &new).await
+    }
+
+    /// The answer, each time, with as much of the person as is left. What an erasure
+    /// takes away is no part of the call's fingerprint and is compared here.
+    async fn registered(
+        &self,
+        call: &Call,
+        id: Uuid,
+        new: &NewMember,
+    ) -> Result<MaskedMember, Error> {
+        let (member, found) = self.read_person(call.community, id).await?;
+        let is_other = |found: &Person| {
+            let about = (found, member.team, member.birth_year);
+            about != (&new.person, new.team, new.birth_year)
+        };
+        if found.as_ref().is_some_and(is_other) {
+            return Err(Error::RequestIdReused(call.request_id));
+        }
+        let member = Member {
+            service_minutes: 0,
+            ..member
+        };
+        Ok(masked(member, found))
     }
 
     async fn register(
         &self,
         tx: &mut PgConnection,
         community: Community,
-        new: NewMember,
+        new: &NewMember,
     ) -> Result<Member, Error> {
         if let Some(team) = new.team
             && !store::team::exists(&mut *tx, community, team).await?
@@ -60,13 +98,13 @@ impl Activity {
             kind: new.kind,
             team: new.team,
             birth_year: new.birth_year,
-            masked: new.person.masked(),
             service_minutes: 0,
             created_at: self.clock.now(),
+            erased_at: None,
         };
-        match new.number {
+        match &new.number {
             Some(number) => {
-                member.number = number;
+                member.number.clone_from(number);
                 if !insert(tx, &member).await? {
                     let number = member.number;
                     return Err(Refusal::NumberTaken {
@@ -84,7 +122,12 @@ impl Activity {
                 }
             },
         }
-        store::member::person_insert(&mut *tx, community, member.id, &new.person).await?;
+        let place = Place {
+            community,
+            member: member.id,
+        };
+        let sealed = self.keys.seal(place, &new.person);
+        store::person::insert(&mut *tx, place, &sealed).await?;
         Ok(member)
     }
 
@@ -97,36 +140,42 @@ impl Activity {
         Ok(store::member::find(&self.pool, community, id).await?)
     }
 
-    /// Returns a member.
-    pub(crate) async fn get_member(&self, community: Community, id: Uuid) -> Result<Member, Error> {
-        let member = self.find_member(community, id).await?;
-        member.ok_or(
-            Refusal::NotFound {
-                resource: Resource::Member,
-                id,
-            }
-            .into(),
-        )
+    /// Returns a member, masked.
+    pub(crate) async fn get_member(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<MaskedMember, Error> {
+        let (member, person) = self.read_person(community, id).await?;
+        Ok(masked(member, person))
     }
 
-    /// Lists a community's members by id, or the one with a number.
+    /// Lists a community's members by id, or the one with a number, masked.
     pub(crate) async fn list_members(
         &self,
         community: Community,
         number: Option<&str>,
         after: Uuid,
         size: i64,
-    ) -> Result<Page<Member, Uuid>, Error> {
-        if let Some(number) = number {
-            let found = store::member::find_by_number(&self.pool, community, number).await?;
-            return Ok(Page {
-                items: found.into_iter().collect(),
-                next: None,
-            });
-        }
-        let window = Page::<Member, _>::window(after, size);
-        let rows = store::member::list(&self.pool, community, window).await?;
-        Ok(Page::cut(rows, size, |member| member.id))
+    ) -> Result<Page<MaskedMember, Uuid>, Error> {
+        let page = match number {
+            Some(number) => {
+                let found = store::member::find_by_number(&self.pool, community, number).await?;
+                Page {
+                    items: found.into_iter().collect(),
+                    next: None,
+                }
+            }
+            None => {
+                let window = Page::<Member, _>::window(after, size);
+                let rows = store::member::list(&self.pool, community, window).await?;
+                Page::cut(rows, size, |member| member.id)
+            }
+        };
+        Ok(Page {
+            items: self.masked(community, page.items).await?,
+            next: page.next,
+        })
     }
 
     /// Lists a member's hours book, oldest line first.
@@ -137,7 +186,8 @@ impl Activity {
         after: i64,
         size: i64,
     ) -> Result<Page<HourEntry, i64>, Error> {
-        self.get_member(community, member).await?;
+        let found = self.find_member(community, member).await?;
+        found.ok_or(not_found(member))?;
         let window = Page::<HourEntry, _>::window(after, size);
         let rows = store::member::list_hours(&self.pool, community, member, window).await?;
         Ok(Page::cut(rows, size, |entry| entry.number))

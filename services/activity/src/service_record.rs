@@ -67,9 +67,12 @@ impl Activity {
         store::programme::find(&mut *tx, community, new.programme)
             .await?
             .ok_or(not_found(Resource::Programme, new.programme))?;
+        // Locked, so that nothing is recorded of someone who is being erased.
+        store::member::lock(&mut *tx, community, new.member).await?;
         store::member::find(&mut *tx, community, new.member)
             .await?
-            .ok_or(not_found(Resource::Member, new.member))?;
+            .ok_or(not_found(Resource::Member, new.member))?
+            .require_person()?;
         let record = ServiceRecord {
             community,
             id: new.id.unwrap_or_else(|| self.ids.next()),

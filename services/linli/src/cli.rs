@@ -4,7 +4,7 @@ mod groups;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use ledger::proof::Verifier;
 use runtime::{Problem, Telemetry};
 
@@ -43,8 +43,8 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Fetch the receipt of an entry: what proves that it is in the journal
     Receipt(ReceiptArgs),
-    /// Make a key for LINLI_LEDGER_KEY; prints it, and under it the verifier key that others may know
-    Key,
+    /// Make a key for LINLI_LEDGER_KEY, and under it the verifier key that others may know; or one for LINLI_PERSON_KEYS
+    Key(KeyArgs),
     /// Recompute everything from the journal and name each row that differs
     Verify(VerifyArgs),
     /// Print the contracts of all services in a form that other tools read
@@ -154,6 +154,23 @@ pub struct ReceiptCheckArgs {
     /// The ledger's verifier key, as `linli call GetVerifierKey` shows it
     #[arg(long, value_name = "KEY", value_parser = key::verifier)]
     pub key: Verifier,
+}
+
+/// Which key to make.
+#[derive(Debug, Args)]
+struct KeyArgs {
+    /// What it is for
+    #[arg(value_enum, value_name = "KIND", default_value_t = KeyKind::Ledger)]
+    kind: KeyKind,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum KeyKind {
+    /// Signs the ledger's checkpoints: LINLI_LEDGER_KEY
+    Ledger,
+    /// Seals who the members are: an entry of LINLI_PERSON_KEYS
+    Person,
 }
 
 /// What to verify.
@@ -280,6 +297,15 @@ pub struct ServeArgs {
         value_name = "KEY"
     )]
     pub ledger_key: Option<String>,
+    /// The keys that activity seals who the members are under, one a line: id:base64; the first one seals, the others open what was sealed before;
+    /// +id:base64 comes next and opens only
+    #[arg(
+        long,
+        env = "LINLI_PERSON_KEYS",
+        hide_env_values = true,
+        value_name = "KEYS"
+    )]
+    pub person_keys: Option<String>,
     /// The issuers whose tokens are trusted, a TOML file
     #[arg(long, env = "LINLI_ISSUERS", value_name = "FILE")]
     pub issuers: Option<PathBuf>,
@@ -342,7 +368,7 @@ fn run(command: Command) -> Result<(), Problem> {
                 None => receipt::fetch(args).await,
             },
             Command::Verify(args) => verify::run(args).await,
-            Command::Key => key::print_new(),
+            Command::Key(args) => key::print_new(args.kind),
             Command::Contract(form) => contract::print(form),
             Command::Bench(Bench::Ledger(args)) => bench::ledger(args).await,
             Command::Bench(Bench::Till(args)) => bench::till(args).await,
@@ -366,7 +392,7 @@ fn telemetry(command: &Command) -> Result<Option<Telemetry>, Problem> {
         | Command::Receipt(_)
         | Command::Verify(_)
         | Command::Contract(_)
-        | Command::Key => {
+        | Command::Key(_) => {
             runtime::init_quiet();
             return Ok(None);
         }

@@ -117,6 +117,7 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
         ids: Ids::seeded(clock.clone(), SEED),
         listen: Ports::ANY,
         signer: Some(key::temporary()),
+        person_keys: key::temporary_persons(),
         origins: Vec::new(),
         limits: Limits::default(),
         offline: Offline::default(),

@@ -1,4 +1,4 @@
-//! Keys: what the ledger signs its checkpoints with, and what tokens are signed with by the services and for trying out.
+//! Keys: what the ledger signs its checkpoints with, what persons are sealed under, and what tokens are signed with by the services and for trying out.
 
 use std::{
     fs::{self, OpenOptions},
@@ -7,15 +7,17 @@ use std::{
     path::Path,
 };
 
+use activity::KeyRing;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::proof::{Signer, Verifier};
 use redemption::OfflineKeys;
 use runtime::{Minter, Problem};
 
-use crate::terminal;
+use crate::{cli::KeyKind, terminal};
 
 const NAME: &str = "linli";
 const LEDGER_FILE: &str = "ledger.key";
+const PERSON_FILE: &str = "person.keys";
 const ISSUER_FILE: &str = "issuer.key";
 const OFFLINE_FILE: &str = "offline.key";
 /// `iss` of the tokens that `linli up` takes; production refuses them.
@@ -28,11 +30,46 @@ pub fn temporary() -> Signer {
     Signer::from_seed(NAME, rand::random()).expect("the name is a good one")
 }
 
-/// Prints a new signer key and its verifier key.
-pub fn print_new() -> Result<(), Problem> {
-    let signer = temporary();
-    terminal::print(signer.secret_text())?;
-    terminal::print(signer.verifier().to_string())
+/// What persons are sealed under that do not outlive the process.
+pub fn temporary_persons() -> KeyRing {
+    KeyRing::parse(&KeyRing::new_entry()).expect("an entry is a key ring")
+}
+
+/// Prints a new key; of the ledger's its verifier key too.
+pub fn print_new(kind: KeyKind) -> Result<(), Problem> {
+    match kind {
+        KeyKind::Ledger => {
+            let signer = temporary();
+            terminal::print(signer.secret_text())?;
+            terminal::print(signer.verifier().to_string())
+        }
+        KeyKind::Person => terminal::print(KeyRing::new_entry()),
+    }
+}
+
+/// What persons are sealed under in a data folder; made when there is none.
+pub fn persons_in_folder(folder: &Path) -> Result<KeyRing, Problem> {
+    let text = match find(folder, PERSON_FILE)? {
+        Some(text) => text,
+        None => {
+            let entry = KeyRing::new_entry();
+            keep(folder, PERSON_FILE, &entry)?;
+            entry
+        }
+    };
+    let wrong = |error| Problem::new(format!("{}: {error}", folder.join(PERSON_FILE).display()));
+    KeyRing::parse(&text).map_err(wrong)
+}
+
+/// What persons are sealed under by a configuration. The text itself is never shown.
+pub fn persons(text: Option<&str>) -> Result<KeyRing, Problem> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| {
+        Problem::new(
+            "LINLI_PERSON_KEYS is not set: set it to the keys that persons are sealed under, as `linli key person` makes them",
+        )
+    })?;
+    KeyRing::parse(text).map_err(|error| Problem::new(format!("LINLI_PERSON_KEYS: {error}")))
 }
 
 /// The ledger's key of a data folder; made when there is none, and readable by its owner alone.
@@ -189,6 +226,17 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_keeps_what_persons_are_sealed_under() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, again] = [(); 2].map(|()| persons_in_folder(folder.path()).unwrap());
+        assert_eq!(format!("{first:?}"), format!("{again:?}"));
+        fs::write(folder.path().join(PERSON_FILE), "secret").unwrap();
+        let problem = persons_in_folder(folder.path()).unwrap_err().to_string();
+        assert!(problem.contains("person.keys: entry 1"), "{problem}");
+        assert!(!problem.contains("secret"), "{problem}");
     }
 
     #[test]

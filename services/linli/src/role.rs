@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use activity::Activity;
+use activity::{Activity, KeyRing};
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
 use redemption::{Limits, Offline, Redemption};
@@ -74,6 +74,8 @@ pub struct Parts {
     pub activity_url: String,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
+    /// What activity seals persons under; it does not start without.
+    pub person_keys: Option<KeyRing>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
     /// How much one till and one member may do.
@@ -106,6 +108,7 @@ impl Prepared {
             ledger_url,
             activity_url,
             signer,
+            person_keys,
             origins,
             limits,
             offline,
@@ -133,7 +136,10 @@ impl Prepared {
             Role::Activity => {
                 let pool = connect(activity::ROLE).await?;
                 let ledger = client(&ledger_url)?;
-                let activity = Activity::new(pool.clone(), clock, ids, ledger);
+                let keys =
+                    person_keys.ok_or_else(|| Problem::new("activity has no person keys"))?;
+                let activity = Activity::new(pool.clone(), clock, ids, ledger, keys);
+                activity.check_keys().await?;
                 activity.spawn_workers(&tasks, &stop);
                 (pool, activity.server())
             }

@@ -82,6 +82,10 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
     let (ledger_url, activity_url) = addresses(args, places)?;
     let minter = key::services(args.service_key.as_deref())?;
     let service = Holder::everywhere(&names(places), [runtime::Role::Service]);
+    let has_persons = places.iter().any(|(role, _)| *role == Role::Activity);
+    let person_keys = has_persons
+        .then(|| key::persons(args.person_keys.as_deref()))
+        .transpose()?;
     Ok(Parts {
         authority: Authority::new(clock.clone(), issuers(args, &minter)?)?,
         bearer: Bearer::minted(minter, service, clock.clone()),
@@ -89,6 +93,7 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
         ledger_url,
         activity_url,
         signer: key::configured(args.ledger_key.as_deref())?,
+        person_keys,
         ids: Ids::new(clock.clone()),
         clock,
         origins: args.origins.named(),
@@ -168,6 +173,7 @@ mod tests {
             },
             listen: listen.map(str::to_owned),
             ledger_key: None,
+            person_keys: None,
             issuers: None,
             service_key: None,
             offline_keys: None,
@@ -229,6 +235,27 @@ mod tests {
         std::fs::write(&file, issuer).unwrap();
         args.issuers = Some(file);
         assert!(problem(&args).contains("for trying out only"));
+    }
+
+    #[test]
+    fn activity_is_not_served_without_keys_for_persons() {
+        let mut args = args(&[Role::Ledger, Role::Activity], None);
+        args.service_key = Some("A".repeat(43) + "=");
+        let problem = |args: &ServeArgs| {
+            let places = places(args).unwrap();
+            parts(args, &places).unwrap_err().to_string()
+        };
+        assert!(problem(&args).starts_with("LINLI_PERSON_KEYS is not set"));
+        args.person_keys = Some("secret".to_owned());
+        let said = problem(&args);
+        assert!(said.starts_with("LINLI_PERSON_KEYS: entry 1"), "{said}");
+        assert!(!said.contains("secret"));
+        args.person_keys = Some(activity::KeyRing::new_entry());
+        assert!(problem(&args).starts_with("LINLI_ISSUERS is not set"));
+        // Whoever has no persons needs no keys for them.
+        args.person_keys = None;
+        args.roles = vec![Role::Ledger];
+        assert!(problem(&args).starts_with("LINLI_ISSUERS is not set"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use activity::KeyRing;
 use ledger::proof::Signer;
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
@@ -61,6 +62,8 @@ pub struct SystemConfig {
     pub listen: Ports,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
+    /// What persons are sealed under.
+    pub person_keys: KeyRing,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
     /// How much one till and one member may do.
@@ -137,6 +140,7 @@ impl System {
             ids,
             listen,
             signer,
+            person_keys,
             origins,
             limits,
             offline,
@@ -157,6 +161,7 @@ impl System {
             ledger_url: url(ledger.address),
             activity_url: url(activity.address),
             signer,
+            person_keys: Some(person_keys),
             origins,
             limits,
             offline,

@@ -73,6 +73,7 @@ async fn begin(args: &UpArgs, clock: &Clock, ids: &Ids) -> Result<(Postgres, Sys
         ids: ids.clone(),
         listen: args.ports(),
         signer: Some(signer),
+        person_keys: key::persons_in_folder(&args.data)?,
         origins: args.origins.named(),
         limits: args.limits.limits(),
         offline: Offline {

@@ -219,6 +219,27 @@ fn what_was_done_survives_a_kill() {
 }
 
 #[test]
+fn a_key_that_persons_are_sealed_under_is_missed_at_the_start() {
+    let folder = data_folder();
+    let mut first = Up::start(folder.path());
+    pasted(&first.offered()[0]);
+    first.signal(libc::SIGTERM);
+    assert!(first.child.wait().unwrap().success());
+    let file = folder.path().join("person.keys");
+    let old = std::fs::read_to_string(&file).unwrap();
+    let new = String::from_utf8(linli(&["key", "person"]).stdout).unwrap();
+    let (id, secret) = old.trim().split_once(':').unwrap();
+
+    std::fs::write(&file, &new).unwrap();
+    let line = failure(&up(folder.path()).env("RUST_LOG", "error").output().unwrap());
+    let told = format!("there is no person key {id:?}, under which 1 are sealed");
+    assert!(line.contains(&told) && !line.contains(secret), "{line}");
+
+    std::fs::write(&file, new + &old).unwrap();
+    Up::start(folder.path());
+}
+
+#[test]
 fn a_refused_call_is_one_line_with_its_code_and_reason() {
     let folder = data_folder();
     let up = Up::start(folder.path());
@@ -319,6 +340,16 @@ fn a_receipt_holds_without_the_ledger_and_what_was_edited_is_named() {
         linli_with(&token, &fetch).status.success()
     });
     assert!(fetched, "{:?}", linli_with(&token, &fetch));
+    // Proofs outlive who they are about.
+    let name = commands[1]
+        .split('"')
+        .find(|text| text.contains("/members/"));
+    let erase =
+        json!({"name": name, "reason": "asked for it", "requestId": uuid::Uuid::from_u128(7)});
+    let erased = up.call("activity", "EraseMember", &erase);
+    assert!(
+        erased["eraseTime"].is_string() && erased.get("maskedName").is_none_or(|name| name == "")
+    );
     let key = up.url("key");
     up.signal(libc::SIGTERM);
     assert!(up.child.wait().unwrap().success());

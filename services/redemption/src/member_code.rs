@@ -309,7 +309,10 @@ impl Redemption {
             .answered(&call, deadline, async {
                 self.stop_if_known(&call).await?;
                 let known = self.activity.member(member, deadline).await?;
-                known.ok_or(not_found(Resource::Member, member))?;
+                let known = known.ok_or(not_found(Resource::Member, member))?;
+                if known.is_erased {
+                    return Err(Refusal::MemberErased.into());
+                }
                 let mut tx = self.begin(&call).await?;
                 store::card_revoke_all(&mut tx, member).await?;
                 let card = Card {

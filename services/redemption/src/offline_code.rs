@@ -72,6 +72,10 @@ impl Redemption {
                 };
                 let found = self.activity.programme(programme, deadline).await?;
                 found.ok_or(not_found(Resource::Programme, programme))?;
+                let known = self.activity.member(member, deadline).await?;
+                if known.ok_or(not_found(Resource::Member, member))?.is_erased {
+                    return Err(Refusal::MemberErased.into());
+                }
                 let mut tx = self.begin(&call).await?;
                 let now = self.clock.now();
                 store::offline_code_return(&mut tx, member, now).await?;
@@ -190,7 +194,11 @@ impl Redemption {
                 ..name
             };
             let member = self.activity.member(payer, deadline).await?;
-            let member = member.ok_or(not_found(Resource::Member, payer))?;
+            // The goods are given, and the points were held while the person was there.
+            let member = Member {
+                is_erased: false,
+                ..member.ok_or(not_found(Resource::Member, payer))?
+            };
             self.forward(&call, name, &sale, &member).await
         })
         .await

@@ -133,6 +133,7 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             "member": {"kind": "MEMBER_KIND_RESIDENT", "displayName": "Ada"},
         }),
         "GetMember" => json!({"name": member}),
+        "RevealMember" | "EraseMember" => json!({"name": member, "reason": "no"}),
         "ListHourEntries" => json!({"parent": member}),
         "CreateServiceRecord" => json!({"parent": parent, "serviceRecord": {
             "programme": programme, "member": member, "role": "SERVICE_ROLE_MEMBER", "category": "care",

@@ -1,12 +1,10 @@
-//! Members, their teams, and what may be shown of the people behind the numbers.
-
-use std::fmt;
+//! Members, their teams and their hours: neutral numbers that take part.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Community;
+use super::{Community, person::Masked, refusal::Refusal};
 
 /// A team, as the community knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +29,7 @@ pub enum MemberKind {
     Staff,
 }
 
-/// A member as everyone may see them.
+/// A member, as the books know them: nothing here says who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     pub community: Community,
@@ -40,45 +38,39 @@ pub struct Member {
     pub kind: MemberKind,
     pub team: Option<Uuid>,
     pub birth_year: Option<i16>,
-    pub masked: Masked,
     /// The hours book's balance.
     pub service_minutes: i64,
     pub created_at: DateTime<Utc>,
+    /// Since when nobody can tell who it was.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
-/// Who a member is. It can't be printed or sent: only [`Person::masked`] leaves.
-#[derive(Clone)]
-pub struct Person {
-    pub name: String,
-    pub phone: String,
-}
+impl Member {
+    /// Takes away what says who the member is; a second time changes nothing.
+    pub fn erase(self, now: DateTime<Utc>) -> Self {
+        Self {
+            team: None,
+            birth_year: None,
+            erased_at: self.erased_at.or(Some(now)),
+            ..self
+        }
+    }
 
-/// What may be shown of a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Masked {
-    pub name: String,
-    pub phone: String,
-}
-
-impl Person {
-    /// Hides all of the name but its first character, and all of the phone but its last four digits.
-    pub fn masked(&self) -> Masked {
-        let hidden = |count: usize| "*".repeat(count);
-        let name_length = self.name.chars().count();
-        let first: String = self.name.chars().take(1).collect();
-        let digits: Vec<char> = self.phone.chars().filter(char::is_ascii_digit).collect();
-        let last: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
-        Masked {
-            name: first + &hidden(name_length.saturating_sub(1)),
-            phone: hidden(digits.len().saturating_sub(4)) + &last,
+    /// Refuses what needs the person, unless it is there.
+    pub fn require_person(&self) -> Result<(), Refusal> {
+        match self.erased_at {
+            None => Ok(()),
+            Some(_) => Err(Refusal::MemberErased { member: self.id }),
         }
     }
 }
 
-impl fmt::Debug for Person {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Person(hidden)")
-    }
+/// A member as everyone may see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskedMember {
+    pub member: Member,
+    /// Empty, once erased.
+    pub masked: Masked,
 }
 
 /// One line of a member's hours book.
@@ -102,25 +94,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_shown_by_one_character_and_four_digits() {
-        let cases = [
-            ("王小明", "13912345678", "王**", "*******5678"),
-            ("Li", "+86 139-1234-5678", "L*", "*********5678"),
-            ("欧", "", "欧", ""),
-            ("Ann", "12345", "A**", "*2345"),
-        ];
-        for (name, phone, masked_name, masked_phone) in cases {
-            let person = Person {
-                name: name.to_owned(),
-                phone: phone.to_owned(),
-            };
-            let masked = person.masked();
-            assert_eq!(
-                (masked.name.as_str(), masked.phone.as_str()),
-                (masked_name, masked_phone)
-            );
-            assert_eq!(format!("{person:?}"), "Person(hidden)");
-        }
+    fn an_erased_member_keeps_number_kind_and_hours_and_nothing_else() {
+        let (first, later) = (
+            DateTime::UNIX_EPOCH,
+            DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1),
+        );
+        let member = Member {
+            community: Community(Uuid::nil()),
+            id: Uuid::from_u128(7),
+            number: "V000001".to_owned(),
+            kind: MemberKind::Rider,
+            team: Some(Uuid::from_u128(8)),
+            birth_year: Some(1960),
+            service_minutes: 90,
+            created_at: first,
+            erased_at: None,
+        };
+        assert_eq!(member.require_person(), Ok(()));
+
+        let erased = member.clone().erase(first);
+
+        let left = Member {
+            team: None,
+            birth_year: None,
+            erased_at: Some(first),
+            ..member
+        };
+        assert_eq!(erased, left);
+        let refused = Refusal::MemberErased { member: left.id };
+        assert_eq!(erased.require_person(), Err(refused));
+        assert_eq!(erased.erase(later), left);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod call;
 pub mod explain;
 pub mod grant;
 pub mod member;
+pub mod person;
 pub mod policy;
 pub mod programme;
 pub mod refusal;

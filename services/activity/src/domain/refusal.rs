@@ -52,6 +52,12 @@ pub enum Refusal {
     /// A verified record of the member covers a part of the same time.
     #[error("service record {record} overlaps the member's verified record {verified}")]
     ServiceOverlap { record: Uuid, verified: Uuid },
+    /// Nobody can tell any more who the member was.
+    #[error("member {member} was erased")]
+    MemberErased { member: Uuid },
+    /// A lost answer is given again for some minutes only.
+    #[error("request_id {request_id} was for one look, which is over")]
+    RevealOver { request_id: Uuid },
     /// The arithmetic leaves the range of amounts.
     #[error("the grant of service record {record} would be out of range")]
     AmountOutOfRange { record: Uuid },

@@ -174,7 +174,7 @@ fn names_member(caller: &str, member: &Member) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::member::{Masked, MemberKind};
+    use crate::domain::member::MemberKind;
 
     fn member() -> Member {
         Member {
@@ -184,12 +184,9 @@ mod tests {
             kind: MemberKind::Resident,
             team: None,
             birth_year: None,
-            masked: Masked {
-                name: "王*".to_owned(),
-                phone: String::new(),
-            },
             service_minutes: 0,
             created_at: DateTime::UNIX_EPOCH,
+            erased_at: None,
         }
     }
 

@@ -48,6 +48,7 @@ fn encode(asked: Asked) -> access_pb::AuditEntry {
         subject: asked.subject,
         roles: roles.map(i32::from).collect(),
         refusal: refusal.unwrap_or_default().to_owned(),
+        reason: asked.reason.unwrap_or_default(),
         create_time: Some(runtime::timestamp(asked.recorded_at)),
     }
 }

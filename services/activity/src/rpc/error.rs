@@ -8,6 +8,7 @@ use crate::{
     Error,
     domain::refusal::{Refusal, Resource},
     ledger,
+    seal::Unreadable,
 };
 
 /// The domain of every error of this service.
@@ -26,6 +27,7 @@ impl From<Error> for Status {
                 metadata: vec![("request_id", request_id.to_string())],
                 retry_after: None,
             }),
+            Error::Unreadable(cause) => unreadable(&cause),
             Error::Store(cause) if runtime::is_retryable(&cause) => runtime::aborted(DOMAIN),
             Error::Store(cause) if runtime::is_unavailable(&cause) => {
                 tracing::warn!(error = %cause, "The database is unavailable: {cause}");
@@ -44,6 +46,23 @@ impl From<Error> for Status {
                 runtime::internal()
             }
         }
+    }
+}
+
+/// A replica that has a newer configuration may have the key; nobody can mend what was changed.
+fn unreadable(cause: &Unreadable) -> Status {
+    tracing::error!(error = %cause, "A person can't be read: {cause}");
+    match cause {
+        Unreadable::KeyMissing { .. } => runtime::unavailable(DOMAIN, "person key"),
+        Unreadable::Damaged { member } => runtime::refusal(Reason {
+            domain: DOMAIN,
+            reason: "PERSON_UNREADABLE",
+            code: Code::DataLoss,
+            text_en: &cause.to_string(),
+            text_zh: "该成员的个人信息已损坏，无法读取",
+            metadata: of(Resource::Member, member),
+            retry_after: None,
+        }),
     }
 }
 
@@ -177,6 +196,18 @@ fn naming(refusal: &Refusal) -> Naming {
                 ("service_record", record.to_string()),
                 ("verified", verified.to_string()),
             ],
+        },
+        Refusal::MemberErased { member } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "MEMBER_ERASED",
+            text_zh: format!("成员 {member} 的个人信息已删除"),
+            metadata: of(Resource::Member, member),
+        },
+        Refusal::RevealOver { request_id } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "REVEAL_OVER",
+            text_zh: "该 request_id 的查看已结束，请用新的 request_id 并说明理由".to_owned(),
+            metadata: vec![("request_id", request_id.to_string())],
         },
         Refusal::AmountOutOfRange { record } => Naming {
             code: Code::FailedPrecondition,

@@ -1,4 +1,4 @@
-//! Members and their hours books. A name or a phone number is read here and never written.
+//! Members and their hours books. A name or a phone number is read here; it is written whole only in the answer of RevealMember.
 
 use chrono::Datelike;
 use proto::activity::v1 as pb;
@@ -14,7 +14,9 @@ use crate::{
     Activity,
     domain::{
         Community,
-        member::{HourEntry, Member, MemberKind, Person},
+        call::Call,
+        member::{HourEntry, MaskedMember, MemberKind},
+        person::Person,
     },
     member::NewMember,
 };
@@ -29,7 +31,9 @@ pub(super) async fn create(
     let community = community(&mut fields, "parent", &request.parent);
     let request_id = fields.request_id(&request.request_id);
     let about = (community, &request.parent[..]);
-    let call = call(&access, about, request_id, "CreateMember", &request);
+    // What is hashed can be found again by trying.
+    let impersonal = without_person(&request);
+    let call = call(&access, about, request_id, "CreateMember", &impersonal);
     let id = chosen_id(&mut fields, "member_id", &request.member_id);
     let member = required(&mut fields, "member", request.member);
     let number = read_number(&mut fields, "member.number", &member.number);
@@ -95,6 +99,50 @@ pub(super) async fn list(
     })
 }
 
+pub(super) async fn reveal(
+    activity: &Activity,
+    request: Request<pb::RevealMemberRequest>,
+) -> Result<pb::RevealMemberResponse, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let (community, id) = resource(&mut fields, "name", &request.name, "members");
+    let reason = fields.text("reason", &request.reason, 200);
+    let request_id = fields.request_id(&request.request_id);
+    let about = (community, &request.name[..]);
+    let call = call(&access, about, request_id, "RevealMember", &request);
+    fields.finish()?;
+    let call = Call {
+        reason: Some(reason),
+        ..call.of_its_caller()
+    };
+    let person = activity.reveal_member(&call, id).await?;
+    Ok(pb::RevealMemberResponse {
+        display_name: person.name,
+        phone: person.phone,
+    })
+}
+
+pub(super) async fn erase(
+    activity: &Activity,
+    request: Request<pb::EraseMemberRequest>,
+) -> Result<pb::Member, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let (community, id) = resource(&mut fields, "name", &request.name, "members");
+    let reason = fields.text("reason", &request.reason, 200);
+    let request_id = fields.request_id(&request.request_id);
+    let about = (community, &request.name[..]);
+    let call = call(&access, about, request_id, "EraseMember", &request);
+    fields.finish()?;
+    let call = Call {
+        reason: Some(reason),
+        ..call
+    };
+    Ok(encode(activity.erase_member(&call, id).await?))
+}
+
 pub(super) async fn list_hours(
     activity: &Activity,
     request: Request<pb::ListHourEntriesRequest>,
@@ -118,6 +166,21 @@ pub(super) async fn list_hours(
             .map(|entry| encode_hours(community, &entry))
             .collect(),
     })
+}
+
+/// The request without what says who it is about.
+fn without_person(request: &pb::CreateMemberRequest) -> pb::CreateMemberRequest {
+    let member = request.member.as_ref().map(|member| pb::Member {
+        display_name: String::new(),
+        phone: String::new(),
+        birth_year: 0,
+        team: String::new(),
+        ..member.clone()
+    });
+    pb::CreateMemberRequest {
+        member,
+        ..request.clone()
+    }
 }
 
 fn read_number(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
@@ -176,7 +239,8 @@ fn read_phone(fields: &mut Fields, value: &str) -> String {
     phone.to_owned()
 }
 
-fn encode(member: Member) -> pb::Member {
+fn encode(shown: MaskedMember) -> pb::Member {
+    let MaskedMember { member, masked } = shown;
     let kind = match member.kind {
         MemberKind::Resident => pb::MemberKind::Resident,
         MemberKind::Courier => pb::MemberKind::Courier,
@@ -195,10 +259,11 @@ fn encode(member: Member) -> pb::Member {
         birth_year: member.birth_year.map_or(0, i32::from),
         display_name: String::new(),
         phone: String::new(),
-        masked_name: member.masked.name,
-        masked_phone: member.masked.phone,
+        masked_name: masked.name,
+        masked_phone: masked.phone,
         service_minutes: member.service_minutes,
         create_time: Some(runtime::timestamp(member.created_at)),
+        erase_time: member.erased_at.map(runtime::timestamp),
     }
 }
 

@@ -74,6 +74,8 @@ rpcs! {
     create_member(CreateMemberRequest) -> Member: member::create;
     get_member(GetMemberRequest) -> Member: member::get;
     list_members(ListMembersRequest) -> ListMembersResponse: member::list;
+    reveal_member(RevealMemberRequest) -> RevealMemberResponse: member::reveal;
+    erase_member(EraseMemberRequest) -> Member: member::erase;
     list_hour_entries(ListHourEntriesRequest) -> ListHourEntriesResponse: member::list_hours;
     create_service_record(CreateServiceRecordRequest) -> ServiceRecord: service_record::create;
     verify_service_record(VerifyServiceRecordRequest) -> ServiceRecord: service_record::verify;
@@ -107,6 +109,7 @@ fn call(
         fingerprint: Sha256::digest(message.encode_to_vec()).into(),
         by: access.actor(),
         resource: resource.to_owned(),
+        reason: None,
     }
 }
 

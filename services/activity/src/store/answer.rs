@@ -11,7 +11,8 @@ use crate::domain::{Community, call::Call, refusal::Refusal};
 #[derive(Debug)]
 pub struct Kept {
     pub method: String,
-    pub fingerprint: Vec<u8>,
+    /// Nothing, where an older release made it of a person.
+    pub fingerprint: Option<Vec<u8>>,
     pub answer: Option<Value>,
     pub refusal: Option<Refusal>,
 }
@@ -41,8 +42,9 @@ async fn insert(
         r#"
         -- activity.answer_insert
         insert into activity.answer
-            (community_id, request_id, method, fingerprint, refusal, recorded_at, subject, roles, resource)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            (community_id, request_id, method, fingerprint, refusal, recorded_at, subject, roles, resource, reason,
+            impersonal)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true)
         on conflict on constraint answer_pk do nothing
         "#,
         call.community.0,
@@ -54,6 +56,7 @@ async fn insert(
         call.by.subject,
         call.by.roles.to_string(),
         call.resource,
+        call.reason,
     )
     .execute(db)
     .await?;
@@ -81,7 +84,8 @@ pub async fn find(db: impl PgExecutor<'_>, call: &Call) -> sqlx::Result<Option<K
     let row = sqlx::query!(
         r#"
         -- activity.answer_find
-        select method, fingerprint, answer, refusal as "refusal: Json<Refusal>"
+        select method, answer, refusal as "refusal: Json<Refusal>",
+            case when impersonal or method <> 'CreateMember' then nullif(fingerprint, '') end as fingerprint
         from activity.answer
         where community_id = $1 and request_id = $2
         "#,
@@ -96,6 +100,51 @@ pub async fn find(db: impl PgExecutor<'_>, call: &Call) -> sqlx::Result<Option<K
         answer: row.answer,
         refusal: row.refusal.map(|Json(refusal)| refusal),
     }))
+}
+
+/// A community in which an older release's answer says something of a person.
+pub async fn community_personal(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Community>> {
+    let community = sqlx::query_scalar!(
+        r#"
+        -- activity.answer_community_personal
+        select community_id from activity.answer where method = 'CreateMember' and not impersonal limit 1
+        "#,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(community.map(Community))
+}
+
+/// Takes the person out of so many of a community's answers, or of those about one member: what is masked, and the fingerprint, which could be
+/// found again by trying names and numbers. Says of how many.
+pub async fn forget_persons(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    member: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        -- activity.answer_forget_persons
+        update activity.answer
+        set fingerprint = '', impersonal = true,
+            answer = answer || '{"birth_year": null, "masked": {"name": "", "phone": ""}}'::jsonb
+        where community_id = $1 and request_id in (
+            select request_id from activity.answer
+            where community_id = $1 and method = 'CreateMember' and not impersonal
+                and ($2::uuid is null or answer ->> 'id' = $2::text)
+            order by request_id
+            limit $3
+            for no key update
+        )
+        "#,
+        community.0,
+        member,
+        limit,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Which calls a list is of.
@@ -117,6 +166,7 @@ pub struct Asked {
     pub subject: String,
     /// Joined by commas.
     pub roles: String,
+    pub reason: Option<String>,
     pub refusal: Option<Refusal>,
     pub recorded_at: DateTime<Utc>,
 }
@@ -132,7 +182,7 @@ pub async fn list(
         r#"
         -- activity.answer_list
         select request_id, method, resource as "resource!", subject as "subject!", roles as "roles!",
-            refusal as "refusal: Json<Refusal>", recorded_at
+            reason, refusal as "refusal: Json<Refusal>", recorded_at
         from activity.answer
         where community_id = $1 and subject is not null and ($2 = '' or subject = $2)
             and ($3::timestamptz is null or recorded_at >= $3) and ($4::timestamptz is null or recorded_at < $4)
@@ -156,6 +206,7 @@ pub async fn list(
         resource: row.resource,
         subject: row.subject,
         roles: row.roles,
+        reason: row.reason,
         refusal: row.refusal.map(|Json(refusal)| refusal),
         recorded_at: row.recorded_at,
     });

@@ -1,13 +1,14 @@
-//! Members, the persons behind them, and the hours book. Names and phones are masked before they leave this file.
+//! Members and the hours book.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::Window;
+use super::{Window, person};
 use crate::domain::{
     Community,
-    member::{HourEntry, Member, MemberKind, Person},
+    member::{HourEntry, Member, MemberKind},
+    person::KeptPerson,
 };
 
 struct Row {
@@ -18,16 +19,11 @@ struct Row {
     birth_year: Option<i16>,
     service_minutes: i64,
     created_at: DateTime<Utc>,
-    display_name: String,
-    phone: String,
+    erased_at: Option<DateTime<Utc>>,
 }
 
 impl Row {
     fn member(self, community: Community) -> Member {
-        let person = Person {
-            name: self.display_name,
-            phone: self.phone,
-        };
         Member {
             community,
             id: self.member_id,
@@ -35,9 +31,9 @@ impl Row {
             kind: self.kind,
             team: self.team_id,
             birth_year: self.birth_year,
-            masked: person.masked(),
             service_minutes: self.service_minutes,
             created_at: self.created_at,
+            erased_at: self.erased_at,
         }
     }
 }
@@ -79,28 +75,6 @@ pub async fn insert(db: impl PgExecutor<'_>, member: &Member) -> sqlx::Result<bo
     Ok(done.rows_affected() == 1)
 }
 
-/// Adds the person behind a member.
-pub async fn person_insert(
-    db: impl PgExecutor<'_>,
-    community: Community,
-    member: Uuid,
-    person: &Person,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        -- activity.member_person_insert
-        insert into activity.member_person (community_id, member_id, display_name, phone) values ($1, $2, $3, $4)
-        "#,
-        community.0,
-        member,
-        person.name,
-        person.phone,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 /// Locks a member: from here on nobody else changes their hours or decides their grants.
 pub async fn lock(db: impl PgExecutor<'_>, community: Community, id: Uuid) -> sqlx::Result<bool> {
     let row = sqlx::query!(
@@ -126,8 +100,29 @@ pub async fn find(
         Row,
         r#"
         -- activity.member_find
-        select member_id, number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at,
-            display_name, phone
+        select member_id, number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at, erased_at
+        from activity.member
+        where community_id = $1 and member_id = $2
+        "#,
+        community.0,
+        id,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| row.member(community)))
+}
+
+/// Finds a member and the person behind them.
+pub async fn find_with_person(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    id: Uuid,
+) -> sqlx::Result<Option<(Member, KeptPerson)>> {
+    let row = sqlx::query!(
+        r#"
+        -- activity.member_find_with_person
+        select number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at, erased_at,
+            display_name, phone, key_id, wrapped_key, sealed
         from activity.member
         join activity.member_person using (community_id, member_id)
         where community_id = $1 and member_id = $2
@@ -137,7 +132,27 @@ pub async fn find(
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| row.member(community)))
+    Ok(row.map(|row| {
+        let member = Row {
+            member_id: id,
+            number: row.number,
+            kind: row.kind,
+            team_id: row.team_id,
+            birth_year: row.birth_year,
+            service_minutes: row.service_minutes,
+            created_at: row.created_at,
+            erased_at: row.erased_at,
+        };
+        let person = person::Row {
+            member_id: id,
+            display_name: row.display_name,
+            phone: row.phone,
+            key_id: row.key_id,
+            wrapped_key: row.wrapped_key,
+            sealed: row.sealed,
+        };
+        (member.member(community), person.person().1)
+    }))
 }
 
 /// Finds the member with a number.
@@ -150,10 +165,8 @@ pub async fn find_by_number(
         Row,
         r#"
         -- activity.member_find_by_number
-        select member_id, number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at,
-            display_name, phone
+        select member_id, number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at, erased_at
         from activity.member
-        join activity.member_person using (community_id, member_id)
         where community_id = $1 and number = $2
         "#,
         community.0,
@@ -174,10 +187,8 @@ pub async fn list(
         Row,
         r#"
         -- activity.member_list
-        select member_id, number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at,
-            display_name, phone
+        select member_id, number, kind as "kind: MemberKind", team_id, birth_year, service_minutes, created_at, erased_at
         from activity.member
-        join activity.member_person using (community_id, member_id)
         where community_id = $1 and member_id > $2
         order by member_id
         limit $3
@@ -189,6 +200,24 @@ pub async fn list(
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| row.member(community)).collect())
+}
+
+/// Writes that a locked member is erased.
+pub async fn set_erased(db: impl PgExecutor<'_>, member: &Member) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- activity.member_set_erased
+        update activity.member set team_id = $3, birth_year = $4, erased_at = $5 where community_id = $1 and member_id = $2
+        "#,
+        member.community.0,
+        member.id,
+        member.team,
+        member.birth_year,
+        member.erased_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// What is to be entered into a locked member's hours book.

@@ -1,6 +1,8 @@
 //! Use cases on a real Postgres, under the service's own rights. The ledger's port is closed throughout: no use case but
 //! the start of a programme needs it.
 
+mod erasing;
+mod persons;
 mod policies;
 mod relaying;
 mod repeating;
@@ -14,12 +16,13 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    Activity, Error, ROLE,
+    Activity, Error, KeyRing, ROLE,
     domain::{
         Community,
         call::Call,
         grant::Grant,
-        member::{Member, MemberKind, Person},
+        member::{Member, MemberKind},
+        person::Person,
         policy::{Cap, EarnRule, Period, Policy, Source},
         programme::{Programme, Summary},
         refusal::Refusal,
@@ -81,7 +84,7 @@ impl World {
         let ids = Ids::new(clock.clone());
         // Port 1 is reserved and nobody listens there.
         let closed = Client::new(runtime::channel("http://127.0.0.1:1").unwrap(), None);
-        let activity = Activity::new(pool.clone(), clock.clone(), ids.clone(), closed);
+        let activity = Activity::new(pool.clone(), clock.clone(), ids.clone(), closed, keys());
         let programme = Programme {
             community: Community(ids.next()),
             id: ids.next(),
@@ -134,6 +137,7 @@ impl World {
             fingerprint: [7; 32],
             by: Access::everything("test").actor(),
             resource: String::new(),
+            reason: None,
         }
     }
 
@@ -154,6 +158,7 @@ impl World {
             .create_member(&self.call("CreateMember"), new)
             .await
             .unwrap()
+            .member
     }
 
     /// A service of some hours that began so many hours before the world's start; PENDING.
@@ -223,8 +228,14 @@ impl World {
             .get_member(self.community, member.id)
             .await
             .unwrap()
+            .member
             .service_minutes
     }
+}
+
+/// A key ring of one new key.
+fn keys() -> KeyRing {
+    KeyRing::parse(&KeyRing::new_entry()).unwrap()
 }
 
 /// A decision on a record, with a reason for those that need one.

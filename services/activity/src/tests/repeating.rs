@@ -195,8 +195,8 @@ async fn own_member_numbers_go_round_those_chosen_by_hand() {
     };
 
     register(Some("V000002")).await.unwrap();
-    assert_eq!(register(None).await.unwrap().number, "V000001");
-    assert_eq!(register(None).await.unwrap().number, "V000003");
+    assert_eq!(register(None).await.unwrap().member.number, "V000001");
+    assert_eq!(register(None).await.unwrap().member.number, "V000003");
     assert!(matches!(
         refusal(register(Some("V000003")).await),
         Refusal::NumberTaken { .. }
@@ -220,7 +220,14 @@ async fn twenty_members_registered_at_once_get_twenty_numbers() {
                 phone: String::new(),
             },
         };
-        rush.spawn(async move { activity.create_member(&call, new).await.unwrap().number });
+        rush.spawn(async move {
+            activity
+                .create_member(&call, new)
+                .await
+                .unwrap()
+                .member
+                .number
+        });
     }
     let mut numbers = rush.join_all().await;
     numbers.sort();

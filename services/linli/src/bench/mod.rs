@@ -190,6 +190,7 @@ impl Served {
             ids: ids.clone(),
             listen: Ports::ANY,
             signer: Some(key::temporary()),
+            person_keys: key::temporary_persons(),
             origins: Vec::new(),
             limits: Limits::default(),
             offline: Offline::default(),

@@ -176,6 +176,8 @@ pub struct Member {
     pub kind: MemberKind,
     /// Their year of birth, when known.
     pub birth_year: Option<i32>,
+    /// Whether the person behind it was erased.
+    pub is_erased: bool,
 }
 
 /// Something a merchant gives for points.
@@ -287,6 +289,9 @@ impl Offer {
 
     /// Says whether a member may take some of it now, but for their points: the first reason why not.
     pub fn admit(&self, counter: &Counter<'_>) -> Result<(), Refusal> {
+        if counter.member.is_erased {
+            return Err(Refusal::MemberErased);
+        }
         match counter.merchant {
             MerchantState::Active => {}
             state @ (MerchantState::Suspended | MerchantState::Terminated) => {

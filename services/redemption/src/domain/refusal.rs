@@ -152,6 +152,8 @@ pub enum Refusal {
     },
     /// The sale's time has not come: the till's clock is wrong.
     SaleInFuture,
+    /// The person behind the member was erased.
+    MemberErased,
     /// The merchant is suspended or terminated.
     MerchantSuspended {
         /// Where it stands.

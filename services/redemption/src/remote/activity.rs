@@ -68,7 +68,12 @@ impl Activity {
             Kind::Unspecified => MemberKind::Resident,
         };
         let birth_year = (member.birth_year != 0).then_some(member.birth_year);
-        Ok(Some((Member { kind, birth_year }, member.masked_name)))
+        let found = Member {
+            kind,
+            birth_year,
+            is_erased: member.erase_time.is_some(),
+        };
+        Ok(Some((found, member.masked_name)))
     }
 
     /// Returns what an offer takes from its programme; nothing when there is none.

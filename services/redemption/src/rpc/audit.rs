@@ -56,6 +56,7 @@ fn message(asked: store::Asked) -> access_pb::AuditEntry {
         subject: asked.subject,
         roles: roles.map(i32::from).collect(),
         refusal: refusal.unwrap_or_default().to_owned(),
+        reason: String::new(),
         create_time: Some(timestamp(asked.recorded_at)),
     }
 }

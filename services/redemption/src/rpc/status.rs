@@ -72,6 +72,7 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::OfflineCodeExpired { .. } => ("OFFLINE_CODE_EXPIRED", Code::FailedPrecondition),
         Refusal::AmountExceedsCode { .. } => ("AMOUNT_EXCEEDS_CODE", Code::FailedPrecondition),
         Refusal::SaleInFuture => ("SALE_IN_FUTURE", Code::FailedPrecondition),
+        Refusal::MemberErased => ("MEMBER_ERASED", Code::FailedPrecondition),
         Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
         Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
         Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
@@ -142,6 +143,7 @@ fn text_en(refusal: &Refusal) -> String {
             format!("the offline code is worth {worth} points, the sale {asked}")
         }
         Refusal::SaleInFuture => "the sale is in the future: check the till's clock".into(),
+        Refusal::MemberErased => "the member was erased".into(),
         Refusal::MerchantSuspended { state } => {
             format!("the merchant is {}", upper(state.as_str()))
         }
@@ -229,6 +231,7 @@ fn text_zh(refusal: &Refusal) -> String {
             format!("离线码面值 {worth} 分,本笔 {asked} 分")
         }
         Refusal::SaleInFuture => "交易时间晚于当前时间,请校准收银机时钟".into(),
+        Refusal::MemberErased => "该成员的个人信息已删除".into(),
         Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
         Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
         Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
@@ -295,6 +298,7 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
         Refusal::PairingCodeInvalid
         | Refusal::PairingCodeUsed
         | Refusal::TerminalRevoked
+        | Refusal::MemberErased
         | Refusal::MemberCodeInvalid
         | Refusal::MemberCodeUsed
         | Refusal::CardBlocked

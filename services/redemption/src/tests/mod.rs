@@ -29,6 +29,7 @@ use crate::{
 const MEMBER: Member = Member {
     kind: MemberKind::Resident,
     birth_year: None,
+    is_erased: false,
 };
 
 /// A shop with one offer, open at ten in the morning.

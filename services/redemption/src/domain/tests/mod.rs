@@ -43,6 +43,7 @@ fn offer() -> Offer {
 const RIDER: Member = Member {
     kind: MemberKind::Rider,
     birth_year: Some(1990),
+    is_erased: false,
 };
 
 fn counter() -> Counter<'static> {

@@ -80,15 +80,22 @@ fn a_redemption_is_refused_for_the_first_reason_that_is_true() {
         stock_left: 0,
         ..offer()
     };
+    let erased = Member {
+        is_erased: true,
+        ..RIDER
+    };
     let mut counter = Counter {
         merchant: MerchantState::Terminated,
         agreed: false,
         taken: 3,
         now: at("2026-04-10T04:00:00Z"),
+        member: &erased,
         ..counter()
     };
     let reason = |offer: &Offer, counter: &Counter<'_>| offer.admit(counter).unwrap_err();
 
+    assert_eq!(reason(&offer, &counter), Refusal::MemberErased);
+    counter.member = &RIDER;
     assert!(matches!(
         reason(&offer, &counter),
         Refusal::MerchantSuspended { .. }
@@ -151,6 +158,7 @@ fn gig_workers_are_couriers_riders_and_drivers() {
     let of = |kind| Member {
         kind,
         birth_year: None,
+        is_erased: false,
     };
     for kind in [MemberKind::Courier, MemberKind::Rider, MemberKind::Driver] {
         assert!(Audience::Gig.includes(&of(kind), 2026), "{kind:?}");
@@ -167,6 +175,7 @@ fn seniors_turn_60_in_or_before_the_local_year() {
         let member = Member {
             kind: MemberKind::Resident,
             birth_year,
+            is_erased: false,
         };
         let offer = Offer {
             audience: Audience::Senior,

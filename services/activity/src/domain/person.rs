@@ -1,0 +1,98 @@
+//! The people behind the members: what may be shown of them, and in what form they are kept.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Community;
+
+/// Who a member is. It can't be printed: it is sealed, masked, or revealed to somebody who said why. What is written of it is only ever sealed.
+/// A field that is added later has a `serde(default)`, for those who were sealed before it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub name: String,
+    pub phone: String,
+}
+
+/// What may be shown of a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Masked {
+    pub name: String,
+    pub phone: String,
+}
+
+impl Person {
+    /// Hides all of the name but its first character, and all of the phone but its last four digits.
+    pub fn masked(&self) -> Masked {
+        let hidden = |count: usize| "*".repeat(count);
+        let name_length = self.name.chars().count();
+        let first: String = self.name.chars().take(1).collect();
+        let digits: Vec<char> = self.phone.chars().filter(char::is_ascii_digit).collect();
+        let last: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
+        Masked {
+            name: first + &hidden(name_length.saturating_sub(1)),
+            phone: hidden(digits.len().saturating_sub(4)) + &last,
+        }
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Person(hidden)")
+    }
+}
+
+/// Whose person it is. What is sealed for one place can't be opened at another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub community: Community,
+    pub member: Uuid,
+}
+
+/// A person that nobody can read without a key of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Which key of the configuration.
+    pub key_id: String,
+    /// The person's own key, encrypted under that one.
+    pub wrapped_key: Vec<u8>,
+    /// The person, encrypted under their own key.
+    pub person: Vec<u8>,
+}
+
+/// In what form a person is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeptPerson {
+    /// As releases before the sealing wrote it.
+    Plain(Person),
+    Sealed(Sealed),
+    Erased,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_shown_by_one_character_and_four_digits() {
+        let cases = [
+            ("王小明", "13912345678", "王**", "*******5678"),
+            ("Li", "+86 139-1234-5678", "L*", "*********5678"),
+            ("欧", "", "欧", ""),
+            ("Ann", "12345", "A**", "*2345"),
+        ];
+        for (name, phone, masked_name, masked_phone) in cases {
+            let person = Person {
+                name: name.to_owned(),
+                phone: phone.to_owned(),
+            };
+            let masked = person.masked();
+            assert_eq!(
+                (masked.name.as_str(), masked.phone.as_str()),
+                (masked_name, masked_phone)
+            );
+            assert_eq!(format!("{person:?}"), "Person(hidden)");
+        }
+    }
+}
