@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use tokio::net::{TcpListener, lookup_host};
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// it goes on, for with a grace tonic would cut it without a word (0.14.9).
 const CONNECTION_AGE: Duration = Duration::from_secs(600);
 
-/// Every answer's header `server`: the contract that is spoken here is that of this version.
-const VERSION: HeaderValue = HeaderValue::from_static(concat!("linli/", env!("CARGO_PKG_VERSION")));
+/// Says of every answer which version of the contract gave it; `server` would be overwritten by gateways.
+pub(crate) const VERSION_HEADER: HeaderName = HeaderName::from_static("linli-version");
+const VERSION: HeaderValue = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
 
 /// One service on one port.
 pub struct Server {
@@ -94,7 +95,7 @@ impl Server {
         let closing = CancellationToken::new();
         let serve = tonic::transport::Server::builder()
             .accept_http1(true)
-            .layer(SetResponseHeaderLayer::overriding(header::SERVER, VERSION))
+            .layer(SetResponseHeaderLayer::overriding(VERSION_HEADER, VERSION))
             .layer(option_layer(origins.cors()))
             .layer(WebLayer::new(self.descriptor, origins)?)
             .layer(CallLayer {
