@@ -271,7 +271,7 @@ final class Till implements AutoCloseable {
     throw new IOException("no call of a till: " + any.getTypeUrl());
   }
 
-  /** The redemption that a Redeem or HoldRedemption made; nothing as long as it has not arrived. */
+  /** The redemption that a Redeem or HoldRedemption made; nothing when it has not arrived, or was refused. */
   Optional<Redemption> find(String requestId) throws Refused, Unanswered {
     var request =
         GetRedemptionRequest.newBuilder()

@@ -168,7 +168,7 @@ class Till:
         return self._move(note["method"], json_format.ParseDict(note["request"], kind()))
 
     def find(self, request_id):
-        """The redemption that a Redeem or HoldRedemption made; nothing as long as it has not arrived."""
+        """The redemption that a Redeem or HoldRedemption made; nothing when it has not arrived, or was refused."""
         name = f"{self.paired['community']}/redemptions/{request_id}"
         try:
             request = redemption_pb2.GetRedemptionRequest(name=name)

@@ -81,7 +81,7 @@ export class Till {
     return this.move(method, request);
   }
 
-  /** The redemption that a Redeem or HoldRedemption made; nothing as long as it has not arrived. */
+  /** The redemption that a Redeem or HoldRedemption made; nothing when it has not arrived, or was refused. */
   async find(requestId) {
     const request = { name: `${this.paired.community}/redemptions/${requestId}` };
     try {
