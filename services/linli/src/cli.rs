@@ -63,7 +63,16 @@ pub enum Contract {
     /// Pages to read, in Markdown
     Reference,
     /// A google.protobuf.FileDescriptorSet, for gRPC tools and code generators
-    Descriptor,
+    Descriptor(DescriptorArgs),
+}
+
+/// Where the descriptor set goes.
+#[derive(Debug, Args)]
+pub struct DescriptorArgs {
+    /// Write it into this folder, under a name with its version as in linli-1.2.3.binpb, and print the path [default: the set itself
+    /// is printed]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -369,7 +378,7 @@ fn run(command: Command) -> Result<(), Problem> {
             },
             Command::Verify(args) => verify::run(args).await,
             Command::Key(args) => key::print_new(args.kind),
-            Command::Contract(form) => contract::print(form),
+            Command::Contract(form) => contract::print(&form),
             Command::Bench(Bench::Ledger(args)) => bench::ledger(args).await,
             Command::Bench(Bench::Till(args)) => bench::till(args).await,
         };

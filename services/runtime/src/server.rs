@@ -3,12 +3,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use http::{HeaderName, HeaderValue};
 use tokio::net::{TcpListener, lookup_host};
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_health::ServingStatus;
 use tower::util::option_layer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
     Authority, Keys, Problem, Stop,
@@ -24,6 +26,10 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// After so long a connection takes no new call: its client opens another, and so reaches replicas that came later. What is under way on
 /// it goes on, for with a grace tonic would cut it without a word (0.14.9).
 const CONNECTION_AGE: Duration = Duration::from_secs(600);
+
+/// Says of every answer which version of the contract gave it; `server` would be overwritten by gateways.
+pub(crate) const VERSION_HEADER: HeaderName = HeaderName::from_static("linli-version");
+const VERSION: HeaderValue = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
 
 /// One service on one port.
 pub struct Server {
@@ -89,6 +95,7 @@ impl Server {
         let closing = CancellationToken::new();
         let serve = tonic::transport::Server::builder()
             .accept_http1(true)
+            .layer(SetResponseHeaderLayer::overriding(VERSION_HEADER, VERSION))
             .layer(option_layer(origins.cors()))
             .layer(WebLayer::new(self.descriptor, origins)?)
             .layer(CallLayer {

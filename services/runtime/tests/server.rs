@@ -145,6 +145,22 @@ async fn call(
 }
 
 #[tokio::test]
+async fn every_answer_says_which_version_gave_it() {
+    let server = Running::start().await;
+    let version = env!("CARGO_PKG_VERSION");
+    let mut health = HealthClient::new(server.client());
+    let mut asked = async |service: &str| {
+        let service = service.to_owned();
+        let message = HealthCheckRequest { service };
+        health.check(request(message, PATIENCE)).await
+    };
+    let answer = asked("").await.unwrap();
+    assert_eq!(answer.metadata().get("linli-version").unwrap(), version);
+    let refusal = asked("test.v1.Other").await.unwrap_err();
+    assert_eq!(refusal.metadata().get("linli-version").unwrap(), version);
+}
+
+#[tokio::test]
 async fn a_server_is_healthy_and_describes_itself() {
     let server = Running::start().await;
 

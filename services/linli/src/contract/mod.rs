@@ -4,7 +4,11 @@ mod comments;
 mod openapi;
 mod reference;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use prost_reflect::{DescriptorPool, prost::Message, prost_types::FileDescriptorSet};
 use runtime::{Callers, Problem};
@@ -12,12 +16,23 @@ use runtime::{Callers, Problem};
 use crate::{cli::Contract, role::Role, terminal};
 
 /// Prints one of the forms.
-pub fn print(form: Contract) -> Result<(), Problem> {
+pub fn print(form: &Contract) -> Result<(), Problem> {
     match form {
         Contract::Openapi => terminal::print(openapi()?),
         Contract::Reference => terminal::write(reference::text()?.as_bytes()),
-        Contract::Descriptor => terminal::write(&descriptor_set()?),
+        Contract::Descriptor(args) => match &args.output {
+            None => terminal::write(&descriptor_set()?),
+            Some(folder) => terminal::print(keep(folder)?.display().to_string()),
+        },
     }
+}
+
+/// Writes the descriptor set into a folder; its name says of which version it is.
+fn keep(folder: &Path) -> Result<PathBuf, Problem> {
+    let path = folder.join(concat!("linli-", env!("CARGO_PKG_VERSION"), ".binpb"));
+    fs::write(&path, descriptor_set()?)
+        .map_err(|error| Problem::new(format!("can't write {}: {error}", path.display())))?;
+    Ok(path)
 }
 
 /// The OpenAPI document, as it is kept in `docs/openapi.json`.
@@ -148,6 +163,24 @@ mod tests {
             let pointer = reference.trim_start_matches('#');
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
+    }
+
+    #[test]
+    fn the_descriptor_set_of_a_release_has_its_version_in_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = keep(folder.path()).unwrap();
+        let document = openapi::document().unwrap();
+        let version = document["info"]["version"].as_str().unwrap();
+        assert_eq!(
+            path.file_name().unwrap().to_str().unwrap(),
+            format!("linli-{version}.binpb")
+        );
+        assert_eq!(fs::read(path).unwrap(), descriptor_set().unwrap());
+        let problem = keep(Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(
+            problem.starts_with("can't write /nowhere/linli-"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -16,8 +16,8 @@ use super::{
     terminal::{STORES, TERMINALS, name},
 };
 use crate::{
-    Order, Redemption, Reversal, Till,
-    domain::{self, MAX_QUANTITY, Name, RedemptionState},
+    Error, Order, Redemption, Reversal, Till,
+    domain::{self, MAX_QUANTITY, Name, RedemptionState, Refusal},
     store::ListFilter,
 };
 
@@ -64,10 +64,9 @@ pub(super) async fn hold(
     count(service, &order)?;
     let about = (community, &request.parent[..]);
     let call = read::call(access, about, request_id, "HoldRedemption", &request);
-    Ok(message(
-        access,
-        service.hold_redemption(call, order, ttl, deadline).await?,
-    ))
+    let held = service.hold_redemption(call, order, ttl, deadline).await;
+    let held = held.map_err(|error| untold(access, name, member, error))?;
+    Ok(message(access, held))
 }
 
 pub(super) async fn redeem(
@@ -104,10 +103,9 @@ pub(super) async fn redeem(
     count(service, &order)?;
     let about = (community, &request.parent[..]);
     let call = read::call(access, about, request_id, "Redeem", &request);
-    Ok(message(
-        access,
-        service.redeem(call, order, deadline).await?,
-    ))
+    let redeemed = service.redeem(call, order, deadline).await;
+    let redeemed = redeemed.map_err(|error| untold(access, name, member, error))?;
+    Ok(message(access, redeemed))
 }
 
 pub(super) async fn capture(
@@ -259,6 +257,19 @@ fn read_payer(fields: &mut Fields, community: Uuid, named: Option<Named<'_>>) ->
             fields.fail("member", "required, or member_handle");
             Payer::Member(name(Uuid::nil()))
         }
+    }
+}
+
+/// A shop is told that the points are too few, and not how many there are.
+fn untold(access: &Access, of: Name, member: Uuid, error: Error) -> Error {
+    match error {
+        Error::Refused(Refusal::InsufficientPoints { needed, .. })
+            if !access.owns(of.community, MEMBERS, member) =>
+        {
+            let available = None;
+            Error::Refused(Refusal::InsufficientPoints { needed, available })
+        }
+        error => error,
     }
 }
 

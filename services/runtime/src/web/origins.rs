@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::Problem;
+use crate::{Problem, server::VERSION_HEADER};
 
 /// How long a browser may remember what it was allowed.
 const ALLOWED_FOR: Duration = Duration::from_secs(3600);
@@ -44,15 +44,16 @@ impl Origins {
     /// What tells browsers so; `None` when no page may call.
     pub(crate) fn cors(&self) -> Option<CorsLayer> {
         let exposed = [
-            "grpc-status",
-            "grpc-message",
-            "grpc-status-details-bin",
-            "retry-after",
+            HeaderName::from_static("grpc-status"),
+            HeaderName::from_static("grpc-message"),
+            HeaderName::from_static("grpc-status-details-bin"),
+            header::RETRY_AFTER,
+            VERSION_HEADER,
         ];
         let layer = CorsLayer::new()
             .allow_methods([Method::POST])
             .allow_headers(tower_http::cors::AllowHeaders::mirror_request())
-            .expose_headers(exposed.map(HeaderName::from_static))
+            .expose_headers(exposed)
             .max_age(ALLOWED_FOR);
         match self {
             Self::Any => Some(layer.allow_origin(Any)),
