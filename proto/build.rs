@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let contracts = [
         ("ledger", &["ledger", "proof"][..]),
         ("activity", &["activity"]),
-        ("redemption", &["redemption", "terminal"]),
+        ("redemption", &["redemption", "terminal", "settlement"]),
     ];
     for (service, files) in contracts {
         let mut compiler = protox::Compiler::new(["."])?;

@@ -1,5 +1,6 @@
 //! Every list, page by page: all items once, and tokens that belong to their query.
 
+use chrono::TimeDelta;
 use journeys::{
     World, date, refused, send,
     wire::{self, Wire},
@@ -64,6 +65,10 @@ async fn crowd() -> (World, String) {
     for _ in 0..3 {
         world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     }
+    world.clock.advance(TimeDelta::days(1));
+    world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    world.clock.advance(TimeDelta::days(1));
+    world.closed(&merchant, "2026-03-03").await;
     (world, format!("{}|{}", merchant.name, member.name))
 }
 
@@ -102,6 +107,10 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
         let (parent, other) = match name.as_str() {
             "ListAgreements" | "ListStores" | "ListTerminals" => {
                 (merchant.to_owned(), other(merchant))
+            }
+            "ListStatementEntries" => {
+                let statement = world.statement_name(merchant, "2026-03-02");
+                (statement.clone(), other(&statement))
             }
             "ListHourEntries" => (member.to_owned(), other(member)),
             "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
@@ -183,7 +192,7 @@ async fn a_page_goes_on_where_it_stopped_though_more_has_come_in_between() {
         .chain(&rest.entries)
         .map(|entry| entry.sequence)
         .collect();
-    let dense: Vec<i64> = (1..=8).collect();
+    let dense: Vec<i64> = (1..=9).collect();
     assert_eq!(numbers, dense);
     let last = rest.entries.last().unwrap();
     assert_eq!(last.credit_account, world.points(&member).await.name);
@@ -195,9 +204,9 @@ async fn redemptions_are_listed_newest_first_by_shop_member_and_state() {
     let (merchant, offer, member) = world.counter(100).await;
     let other = world.volunteer().with_points(100).await;
     let first = world.redeem(world.order(&member, &offer, 1)).await.unwrap();
-    world.clock.advance(chrono::TimeDelta::seconds(1));
+    world.clock.advance(TimeDelta::seconds(1));
     let second = world.redeem(world.order(&other, &offer, 1)).await.unwrap();
-    world.clock.advance(chrono::TimeDelta::seconds(1));
+    world.clock.advance(TimeDelta::seconds(1));
     let held = world
         .hold(world.reservation(&member, &offer, 1))
         .await

@@ -1,21 +1,31 @@
 //! The rules of redeeming, pure and synchronous: values in, a new value or a refusal out. Nothing here reads a clock, a database or
 //! another service.
 
+mod business_day;
+mod dispute;
+mod line;
 mod merchant;
 mod offer;
 mod redemption;
 mod refusal;
+mod statement;
 mod terminal;
 
 #[cfg(test)]
 mod tests;
 
+pub use dispute::{Decider, Deed, Dispute, Resolution};
+pub use line::{CELLS, Line, LineHash, LineKind, Origin};
 pub use merchant::{Agreement, Merchant, MerchantState, MerchantStep};
 pub use offer::{Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone};
 pub use redemption::{
     Kind, LedgerReceipt, LedgerRefusal, Operation, Redemption, RedemptionState, Settled, Verdict,
 };
-pub use refusal::{Inactive, Refusal, Resource};
+pub use refusal::{Inactive, Refusal, Resource, SettlementRefusal};
+pub use statement::{
+    Adjustment, KnownStep, MerchantAccount, Payment, Posting, Settlement, Statement, StatementName,
+    StatementState, Totals,
+};
 pub use terminal::{
     KEY_PREFIX, PAIRING_TIME, PairingCode, Revoked, SecretHash, Store, Terminal, TerminalKey,
 };

@@ -6,7 +6,7 @@ mod ledger;
 use std::{future::Future, time::Duration};
 
 pub use activity::{Activity, Programme};
-pub use ledger::{Ledger, NewAccount};
+pub use ledger::{Ledger, NewAccount, PostingQuery};
 use runtime::Deadline;
 use tonic::{Code, Request, Response, Status};
 

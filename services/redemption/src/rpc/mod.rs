@@ -7,6 +7,8 @@ mod offer;
 mod own;
 mod read;
 mod redemption;
+mod settlement;
+mod sheet;
 mod status;
 mod terminal;
 
@@ -16,12 +18,13 @@ mod tests;
 use proto::redemption::v1::{
     self as pb, DESCRIPTOR,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
+    settlement_service_server::SettlementServiceServer,
     terminal_service_server::TerminalServiceServer,
 };
 use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
-use self::terminal::TerminalRpc;
+use self::{settlement::SettlementRpc, terminal::TerminalRpc};
 use crate::Redemption;
 
 impl Redemption {
@@ -29,7 +32,8 @@ impl Redemption {
     pub fn server(&self) -> Server {
         let terminals = TerminalServiceServer::new(TerminalRpc(self.clone()));
         let routes = Routes::new(RedemptionServiceServer::new(Rpc(self.clone())));
-        let routes = routes.add_service(terminals);
+        let settlements = SettlementServiceServer::new(SettlementRpc::new(self.clone()));
+        let routes = routes.add_service(terminals).add_service(settlements);
         let name = "linli.redemption.v1.RedemptionService";
         Server::new(name, routes, DESCRIPTOR).with_keys(keys::keys(self.clone()))
     }

@@ -19,7 +19,7 @@ use crate::{
     store::ListFilter,
 };
 
-const REDEMPTIONS: &str = "redemptions";
+pub(super) const REDEMPTIONS: &str = "redemptions";
 const MAX_QUANTITY: i64 = 1000;
 const DEFAULT_TTL: TimeDelta = TimeDelta::minutes(5);
 const MIN_TTL: TimeDelta = TimeDelta::seconds(1);

@@ -1,5 +1,7 @@
 //! Errors as the caller gets them: a reason, a text in English and one in Chinese for the clerk, and the values behind them.
 
+mod settlement;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use runtime::Reason;
 use tonic::{Code, Status};
@@ -76,6 +78,7 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::RequestIdReused { .. } => ("REQUEST_ID_REUSED", Code::InvalidArgument),
         Refusal::StockTooLarge { .. } => ("STOCK_TOO_LARGE", Code::FailedPrecondition),
         Refusal::LedgerRefused { .. } => ("LEDGER_REFUSED", Code::FailedPrecondition),
+        Refusal::Settlement(refusal) => settlement::reason(refusal),
     }
 }
 
@@ -146,6 +149,7 @@ fn text_en(refusal: &Refusal) -> String {
         }
         Refusal::StockTooLarge { most } => format!("at most {most} can be in stock"),
         Refusal::LedgerRefused { reason } => format!("the ledger refused: {reason}"),
+        Refusal::Settlement(refusal) => settlement::text_en(refusal),
     }
 }
 
@@ -209,6 +213,7 @@ fn text_zh(refusal: &Refusal) -> String {
         Refusal::RequestIdReused { .. } => "请求号已用于其他请求,请换用新的请求号".into(),
         Refusal::StockTooLarge { most } => format!("库存最多 {most} 份"),
         Refusal::LedgerRefused { reason } => format!("积分账本拒绝了此操作:{reason}"),
+        Refusal::Settlement(refusal) => settlement::text_zh(refusal),
     }
 }
 
@@ -273,6 +278,7 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
         }
         Refusal::StockTooLarge { most } => numbers([("most", *most)]),
         Refusal::LedgerRefused { reason } => vec![("ledger_reason", reason.clone())],
+        Refusal::Settlement(refusal) => settlement::metadata(refusal),
     }
 }
 
@@ -293,6 +299,7 @@ fn english(resource: Resource) -> &'static str {
         Resource::Programme => "programme",
         Resource::Store => "store",
         Resource::Terminal => "terminal",
+        Resource::Settlement => "settlement",
     }
 }
 
@@ -306,6 +313,7 @@ fn chinese(resource: Resource) -> &'static str {
         Resource::Programme => "积分方案",
         Resource::Store => "门店",
         Resource::Terminal => "终端",
+        Resource::Settlement => "结算账户",
     }
 }
 
