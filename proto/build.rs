@@ -10,7 +10,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("activity", &["activity"]),
         (
             "redemption",
-            &["redemption", "terminal", "member_code", "offline_code"],
+            &[
+                "redemption",
+                "terminal",
+                "member_code",
+                "offline_code",
+                "settlement",
+            ],
         ),
     ];
     for (service, files) in contracts {

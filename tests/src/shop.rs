@@ -326,6 +326,40 @@ impl World {
             .await
     }
 
+    /// Name of a merchant's statement of a day, written as in `2026-03-02`.
+    pub fn statement_name(&self, merchant: &str, date: &str) -> String {
+        let programme = self.programme;
+        format!("{merchant}/programmes/{programme}/statements/{date}")
+    }
+
+    /// A merchant's statement of a day as it stands.
+    pub async fn statement(&self, merchant: &Merchant, date: &str) -> red::Statement {
+        let message = red::GetDailyStatementRequest {
+            name: self.statement_name(&merchant.name, date),
+        };
+        send!(self.clients.settlement, get_daily_statement, message).unwrap()
+    }
+
+    /// The same once the day is closed, which its end has to allow.
+    pub async fn closed(&self, merchant: &Merchant, date: &str) -> red::Statement {
+        self.in_time("the day is closed", async || {
+            let statement = self.statement(merchant, date).await;
+            (statement.state() != red::StatementState::Open).then_some(statement)
+        })
+        .await
+    }
+
+    /// The first thousand lines of a merchant's statement of a day.
+    pub async fn lines(&self, merchant: &Merchant, date: &str) -> Vec<red::StatementEntry> {
+        let message = red::ListStatementEntriesRequest {
+            parent: self.statement_name(&merchant.name, date),
+            page_size: 1000,
+            ..Default::default()
+        };
+        let answer = send!(self.clients.settlement, list_statement_entries, message);
+        answer.unwrap().entries
+    }
+
     /// Suspends a merchant, for a while.
     pub async fn suspend(&self, merchant: &Merchant) {
         let message = red::SuspendMerchantRequest {

@@ -125,7 +125,11 @@ async fn replay_one(programme: &Programme, database_url: String) -> Result<Figur
     })
     .await?;
     let clients = system.clients()?;
-    let figures = programme::replay(programme, &clients, &clock, &mut progress).await?;
+    let go_to = async |at| {
+        clock.advance_to(at);
+        Ok(())
+    };
+    let figures = programme::replay(programme, &clients, go_to, &mut progress).await?;
     // An open connection would keep a server from ending.
     drop(clients);
     system.stop().await?;

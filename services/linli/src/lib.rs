@@ -10,7 +10,6 @@ mod bench;
 mod call;
 mod contract;
 mod demo;
-mod progress;
 mod receipt;
 mod sample;
 mod serve;
@@ -19,6 +18,7 @@ mod verify;
 
 pub mod key;
 pub mod programme;
+pub mod progress;
 pub mod role;
 pub mod rpc;
 pub mod system;

@@ -15,6 +15,7 @@ pub struct Progress {
     title: String,
     total: usize,
     rewrites: bool,
+    hidden: bool,
     shown: Option<Instant>,
 }
 
@@ -25,8 +26,16 @@ impl Progress {
             title: title.into(),
             total: 0,
             rewrites: io::stderr().is_terminal(),
+            hidden: false,
             shown: None,
         }
+    }
+
+    /// One that nobody wants to see.
+    pub fn hidden() -> Self {
+        let mut hidden = Self::new("");
+        (hidden.rewrites, hidden.hidden) = (false, true);
+        hidden
     }
 
     /// Says what is going on before or after the events.
@@ -67,6 +76,9 @@ impl Progress {
 
     fn show(&mut self, line: &str) {
         self.shown = Some(Instant::now());
+        if self.hidden {
+            return;
+        }
         if self.rewrites {
             write(format!("\r\x1b[2K{line}").as_bytes());
         } else {

@@ -13,7 +13,10 @@ use ledger::proof::Signer;
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
     ledger::v1::ledger_service_client::LedgerServiceClient,
-    redemption::v1::redemption_service_client::RedemptionServiceClient,
+    redemption::v1::{
+        redemption_service_client::RedemptionServiceClient,
+        settlement_service_client::SettlementServiceClient,
+    },
 };
 pub use redemption::{Limits, Offline, OfflineKeys};
 use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles};
@@ -87,7 +90,7 @@ pub struct System {
     clock: Clock,
 }
 
-/// A client of each service, for one holder of tokens.
+/// Clients of the services, for one holder of tokens.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// Of the ledger.
@@ -96,6 +99,8 @@ pub struct Clients {
     pub activity: ActivityServiceClient<Client>,
     /// Of redemption.
     pub redemption: RedemptionServiceClient<Client>,
+    /// Of redemption's settlement.
+    pub settlement: SettlementServiceClient<Client>,
     dial: Dial,
 }
 
@@ -118,6 +123,7 @@ impl Dial {
         Clients {
             ledger: LedgerServiceClient::new(ledger),
             activity: ActivityServiceClient::new(activity),
+            settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
             dial: self,
         }

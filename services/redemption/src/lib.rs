@@ -6,10 +6,12 @@
 //! ledger does.
 //!
 //! One method a use case, named like its RPC: merchants and agreements in `merchant`, offers in `offer`, `hold_redemption` and `redeem`
-//! in `take`, everything after that in `redemption`. What happens between a decision and the ledger's answer is in `settle`.
+//! in `take`, everything after that in `redemption`, statements in `settlement`. What happens between a decision and the ledger's answer is in `settle`;
+//! what goes on without a call is in `recovery` and `closing`.
 
 mod audit;
 mod call;
+mod closing;
 pub mod domain;
 mod error;
 mod limits;
@@ -17,11 +19,13 @@ mod member_code;
 mod merchant;
 mod offer;
 mod offline_code;
+mod open_day;
 mod recovery;
 mod redemption;
 mod remote;
 mod rpc;
 mod settle;
+mod settlement;
 mod store;
 mod take;
 mod terminal;
@@ -37,7 +41,8 @@ pub use merchant::{NewAgreement, NewMerchant};
 pub use offer::NewOffer;
 pub use offline_code::{Forwarded, NewOfflineCodes, Offline};
 pub use redemption::Reversal;
-pub use store::{Call, ListFilter, Page, SummaryRow};
+pub use settlement::{Decision, Download};
+pub use store::{Call, ListFilter, Page, StatementFilter, SummaryRow};
 pub use take::{KnownBy, Order, Till};
 pub use terminal::{KeyRefused, NewStore};
 

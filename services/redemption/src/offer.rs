@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Redemption,
-    domain::{Audience, Name, Offer, OfferState, OfferStep, Refusal, Resource},
+    domain::{Audience, Name, Offer, OfferState, OfferStep, Refusal, Resource, Settlement},
     merchant,
     remote::{NewAccount, Programme},
     store::{self, Call, NewPrice, Page},
@@ -68,6 +68,8 @@ impl Redemption {
                 },
             )?;
             store::offer_revision_insert(&mut tx, &offer, self.price_of(&call)).await?;
+            let settlement = Settlement::begin(&offer);
+            store::settlement_insert(&mut tx, &settlement, offer.created_at).await?;
             self.finish(tx, &call, offer).await
         })
         .await

@@ -20,8 +20,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const LEASE: TimeDelta = TimeDelta::seconds(15);
 
 impl Redemption {
-    /// Starts the loop that ends holds and settles what was left half done.
+    /// Starts the loops: one ends holds and settles what was left half done, one closes merchants' days.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.spawn_closing(tasks, stop);
         let service = self.clone();
         runtime::spawn_worker(
             tasks,

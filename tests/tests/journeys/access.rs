@@ -90,6 +90,8 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
     let revision = format!("{programme}/policyRevisions/{}", world.id());
     let (member, merchant) = (&corner.member.name, &corner.merchant.name);
     let account = corner.account(world, role);
+    let settled = format!("{merchant}/programmes/{}", world.programme);
+    let statement = format!("{settled}/statements/2026-03-02");
     let mut request = match method {
         "CreateAsset" => json!({"parent": parent, "asset": {"code": "points"}}),
         "CreateAccount" => json!({
@@ -214,6 +216,19 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         }),
         "ResetMemberCardPin" | "RevokeMemberCard" => json!({"name": corner.card}),
         "GetVerifierKey" | "GetOfflineCodeKeys" => json!({}),
+        "GetDailyStatement" | "ConfirmStatement" => json!({"name": statement}),
+        "ListStatements" => json!({"parent": parent, "merchant": merchant}),
+        "ListStatementEntries" => json!({"parent": statement}),
+        "DisputeEntry" => json!({"name": statement, "line": 1, "reason": "no"}),
+        "AcceptDispute" => {
+            json!({"name": statement, "line": 1, "points": 1, "resolution": "yes"})
+        }
+        "DeclineDispute" => json!({"name": statement, "line": 1, "resolution": "no"}),
+        "PayStatement" => json!({"name": statement, "paymentReference": "T1"}),
+        "DownloadStatements" => json!({
+            "parent": settled, "format": "FILE_FORMAT_CSV",
+            "startDate": {"year": 2026, "month": 3, "day": 1}, "endDate": {"year": 2026, "month": 3, "day": 2},
+        }),
         "ListAccounts"
         | "StreamTransfers"
         | "WatchEntries"
@@ -409,6 +424,7 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
             ("ListExpiringLots", Role::Member),
             ("ListServiceRecords", Role::Leader),
             ("ListRedemptions", Role::Terminal),
+            ("ListStatements", Role::Merchant),
         ] {
             let method = wire::method(name);
             if role == kind {

@@ -1,5 +1,6 @@
 //! Every list, page by page: all items once, and tokens that belong to their query.
 
+use chrono::TimeDelta;
 use journeys::{
     World, date, refused, send,
     wire::{self, Wire},
@@ -68,6 +69,10 @@ async fn crowd() -> (World, String) {
     for _ in 0..3 {
         world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     }
+    world.clock.advance(TimeDelta::days(1));
+    world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    world.clock.advance(TimeDelta::days(1));
+    world.closed(&merchant, "2026-03-03").await;
     (world, format!("{}|{}", merchant.name, member.name))
 }
 
@@ -109,6 +114,10 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
             }
             "ListHourEntries" | "ListMemberCards" | "ListOfflineCodes" => {
                 (member.to_owned(), other(member))
+            }
+            "ListStatementEntries" => {
+                let statement = world.statement_name(merchant, "2026-03-02");
+                (statement.clone(), other(&statement))
             }
             "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
                 let programme = world.programme_name();
@@ -189,7 +198,7 @@ async fn a_page_goes_on_where_it_stopped_though_more_has_come_in_between() {
         .chain(&rest.entries)
         .map(|entry| entry.sequence)
         .collect();
-    let dense: Vec<i64> = (1..=10).collect();
+    let dense: Vec<i64> = (1..=11).collect();
     assert_eq!(numbers, dense);
     let last = rest.entries.last().unwrap();
     assert_eq!(last.credit_account, world.points(&member).await.name);
@@ -201,9 +210,9 @@ async fn redemptions_are_listed_newest_first_by_shop_member_and_state() {
     let (merchant, offer, member) = world.counter(100).await;
     let other = world.volunteer().with_points(100).await;
     let first = world.redeem(world.order(&member, &offer, 1)).await.unwrap();
-    world.clock.advance(chrono::TimeDelta::seconds(1));
+    world.clock.advance(TimeDelta::seconds(1));
     let second = world.redeem(world.order(&other, &offer, 1)).await.unwrap();
-    world.clock.advance(chrono::TimeDelta::seconds(1));
+    world.clock.advance(TimeDelta::seconds(1));
     let held = world
         .hold(world.reservation(&member, &offer, 1))
         .await

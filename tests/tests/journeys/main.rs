@@ -20,6 +20,10 @@ mod reversal;
 mod race;
 mod twins;
 
+mod disputing;
+mod settlement;
+mod year;
+
 mod chaos;
 mod crash;
 mod outage;

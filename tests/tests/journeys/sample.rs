@@ -134,6 +134,7 @@ impl Sampler {
             match collection {
                 "communities" => self.community.to_string(),
                 "entries" => "1".to_owned(),
+                "statements" => "2026-03-02".to_owned(),
                 other => self
                     .there
                     .get(other)

@@ -22,6 +22,7 @@ mod table;
 
 pub use event::{Event, events};
 pub use figures::{Comparison, Figures, compare};
+pub use numbering::Numbering;
 pub use record::Records;
 pub use replay::{first_instant, replay};
 pub use settings::Settings;

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use proto::{activity::v1 as act, ledger::v1 as led, redemption::v1 as red};
-use runtime::{Clock, Holder, Problem, Role, reason_of, timestamp};
+use runtime::{Holder, Problem, Role, reason_of, timestamp};
 use tonic::{Code, Status};
 
 use super::{
@@ -35,11 +35,11 @@ pub fn first_instant(programme: &Programme) -> DateTime<Utc> {
 
 /// Sets the programme up, applies its events, and takes the figures at `as_of`.
 ///
-/// `clock` is the services' own, manual, and stands at [`first_instant`].
+/// The services' clock is a manual one and stands at [`first_instant`]; `go_to` moves it forward to an instant, and may stop on the way.
 pub async fn replay(
     programme: &Programme,
     clients: &Clients,
-    clock: &Clock,
+    mut go_to: impl AsyncFnMut(DateTime<Utc>) -> Result<(), Problem>,
     progress: &mut Progress,
 ) -> Result<Figures, Problem> {
     let numbering = Numbering::new(&programme.settings);
@@ -54,7 +54,7 @@ pub async fn replay(
     let events = events(programme);
     progress.expect(events.len());
     for (index, event) in events.iter().enumerate() {
-        clock.advance_to(event.at());
+        go_to(event.at()).await?;
         match event {
             Event::Service(service) => run.service(service).await?,
             Event::Redemption(redemption) => run.redemption(redemption).await?,
@@ -64,7 +64,7 @@ pub async fn replay(
     }
 
     progress.stage("taking the figures");
-    clock.advance_to(programme.settings.as_of);
+    go_to(programme.settings.as_of).await?;
     run.sweep().await?;
     books::take(programme, &numbering, clients, run.answers).await
 }

@@ -1,17 +1,23 @@
 //! The rules of redeeming, pure and synchronous: values in, a new value or a refusal out. Nothing here reads a clock, a database or
 //! another service.
 
+mod business_day;
+mod dispute;
+mod line;
 mod member_code;
 mod merchant;
 mod offer;
 mod offline_code;
 mod redemption;
 mod refusal;
+mod statement;
 mod terminal;
 
 #[cfg(test)]
 mod tests;
 
+pub use dispute::{Decider, Deed, Dispute, Resolution};
+pub use line::{CELLS, Line, LineHash, LineKind, Origin};
 pub use member_code::{
     CODE_TIME, Card, CardState, HANDLE_TIME, Handle, MemberCode, Pin, PinHash, Shown, band,
 };
@@ -25,7 +31,11 @@ pub use redemption::{
     Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, OfflineUse, Operation, Redemption,
     RedemptionState, Settled, Verdict,
 };
-pub use refusal::{Inactive, Refusal, Resource};
+pub use refusal::{Inactive, Refusal, Resource, SettlementRefusal};
+pub use statement::{
+    Adjustment, KnownStep, MerchantAccount, Payment, Posting, Settlement, Statement, StatementName,
+    StatementState, Totals,
+};
 pub use terminal::{
     KEY_PREFIX, PAIRING_TIME, PairingCode, Revoked, SecretHash, Store, Terminal, TerminalKey,
 };

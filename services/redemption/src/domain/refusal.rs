@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Audience, MerchantState, OfferState};
+use super::{Audience, MerchantState, OfferState, StatementState};
 
 /// A kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum Resource {
     MemberCard,
     /// What stands for a member at a counter.
     MemberHandle,
+    /// A merchant's account in a programme, by the programme's id.
+    Settlement,
 }
 
 /// Why an offer can't be redeemed now.
@@ -51,6 +53,66 @@ pub enum Inactive {
     Agreement {
         /// The date at the programme.
         today: NaiveDate,
+    },
+}
+
+/// Why a step of settlement is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettlementRefusal {
+    /// The statement's state does not allow this.
+    StatementState {
+        /// The statement's date.
+        date: NaiveDate,
+        /// Where it stands.
+        state: StatementState,
+    },
+    /// The statement takes no disputes any more.
+    StatementClosed {
+        /// The statement's date.
+        date: NaiveDate,
+        /// Where it stands.
+        state: StatementState,
+    },
+    /// The statement has no such line.
+    NoLine {
+        /// The statement's date.
+        date: NaiveDate,
+        /// The line.
+        line: i32,
+    },
+    /// The line is not disputed.
+    NoDispute {
+        /// The statement's date.
+        date: NaiveDate,
+        /// The line.
+        line: i32,
+    },
+    /// The line was disputed before.
+    DisputedBefore {
+        /// The statement's date.
+        date: NaiveDate,
+        /// The line.
+        line: i32,
+    },
+    /// The dispute has ended.
+    DisputeState {
+        /// The statement's date.
+        date: NaiveDate,
+        /// The line.
+        line: i32,
+        /// Where the dispute stands.
+        state: String,
+    },
+    /// Somebody else has to do this.
+    SecondPerson {
+        /// The statement's date.
+        date: NaiveDate,
+    },
+    /// A file can't take so many lines.
+    TooLong {
+        /// The most it takes.
+        most: i64,
     },
 }
 
@@ -235,4 +297,6 @@ pub enum Refusal {
         /// The ledger's own reason.
         reason: String,
     },
+    /// A step of settlement is refused.
+    Settlement(SettlementRefusal),
 }

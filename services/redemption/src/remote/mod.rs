@@ -6,7 +6,7 @@ mod ledger;
 use std::{future::Future, time::Duration};
 
 pub use activity::{Activity, Programme};
-pub use ledger::{Ledger, NewAccount, Purse};
+pub use ledger::{Ledger, NewAccount, PostingQuery, Purse};
 use runtime::Deadline;
 use tonic::{Code, Request, Response, Status};
 

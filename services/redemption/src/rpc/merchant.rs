@@ -126,7 +126,7 @@ pub(super) async fn create_agreement(
     let agreement = read::required(&mut fields, "agreement", request.agreement);
     let span = read::span(
         &mut fields,
-        "agreement",
+        "agreement.",
         &agreement.start_date,
         &agreement.end_date,
     );

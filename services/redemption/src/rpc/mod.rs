@@ -9,6 +9,8 @@ mod offline_code;
 mod own;
 mod read;
 mod redemption;
+mod settlement;
+mod sheet;
 mod status;
 mod terminal;
 
@@ -20,12 +22,16 @@ use proto::redemption::v1::{
     member_code_service_server::MemberCodeServiceServer,
     offline_code_service_server::OfflineCodeServiceServer,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
+    settlement_service_server::SettlementServiceServer,
     terminal_service_server::TerminalServiceServer,
 };
 use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
-use self::{member_code::MemberCodeRpc, offline_code::OfflineCodeRpc, terminal::TerminalRpc};
+use self::{
+    member_code::MemberCodeRpc, offline_code::OfflineCodeRpc, settlement::SettlementRpc,
+    terminal::TerminalRpc,
+};
 use crate::Redemption;
 
 impl Redemption {
@@ -37,6 +43,8 @@ impl Redemption {
         let routes = routes.add_service(terminals).add_service(codes);
         let codes = OfflineCodeServiceServer::new(OfflineCodeRpc(self.clone()));
         let routes = routes.add_service(codes);
+        let settlements = SettlementServiceServer::new(SettlementRpc::new(self.clone()));
+        let routes = routes.add_service(settlements);
         let name = "linli.redemption.v1.RedemptionService";
         Server::new(name, routes, DESCRIPTOR).with_keys(keys::keys(self.clone()))
     }

@@ -54,7 +54,7 @@ fn new_offer(fields: &mut Fields, call: &Call, offer: pb::Offer) -> NewOffer {
         // Without a value there is a violation.
         Some(pb::Audience::All | pb::Audience::Unspecified) | None => Audience::All,
     };
-    let span = read::span(fields, "offer", &offer.start_date, &offer.end_date);
+    let span = read::span(fields, "offer.", &offer.start_date, &offer.end_date);
     let reversal_days = offer.reversal_days.unwrap_or(DEFAULT_REVERSAL_DAYS);
     fields.range("offer.reversal_days", i64::from(reversal_days), 0, 3650);
     let (merchant, programme) = ("offer.merchant", "offer.programme");

@@ -78,10 +78,17 @@ pub(super) fn optional_name_within(
 
 /// Reads a whole date.
 fn date(fields: &mut Fields, field: &str, value: &Option<Date>) -> Option<NaiveDate> {
-    let Some(Date { year, month, day }) = value else {
-        fields.fail(field, "required");
-        return None;
-    };
+    fields.check(field, value.is_some(), "required");
+    optional_date(fields, field, value)
+}
+
+/// Reads a whole date, if there is one.
+pub(super) fn optional_date(
+    fields: &mut Fields,
+    field: &str,
+    value: &Option<Date>,
+) -> Option<NaiveDate> {
+    let Date { year, month, day } = value.as_ref()?;
     let date = match (u32::try_from(*month), u32::try_from(*day)) {
         (Ok(month), Ok(day)) if (1..=9999).contains(year) => {
             NaiveDate::from_ymd_opt(*year, month, day)
@@ -99,15 +106,15 @@ pub(super) struct Span {
     pub end: NaiveDate,
 }
 
-/// Reads `{prefix}.start_date` and `{prefix}.end_date`.
+/// Reads `{prefix}start_date` and `{prefix}end_date`.
 pub(super) fn span(
     fields: &mut Fields,
     prefix: &str,
     start: &Option<Date>,
     end: &Option<Date>,
 ) -> Span {
-    let end_field = format!("{prefix}.end_date");
-    let start = date(fields, &format!("{prefix}.start_date"), start);
+    let end_field = format!("{prefix}end_date");
+    let start = date(fields, &format!("{prefix}start_date"), start);
     let end = date(fields, &end_field, end);
     if let (Some(start), Some(end)) = (start, end) {
         fields.check(&end_field, start <= end, "before start_date");

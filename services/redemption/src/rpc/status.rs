@@ -1,5 +1,7 @@
 //! Errors as the caller gets them: a reason, a text in English and one in Chinese for the clerk, and the values behind them.
 
+mod settlement;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use runtime::Reason;
 use tonic::{Code, Status};
@@ -92,6 +94,7 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::RequestIdReused { .. } => ("REQUEST_ID_REUSED", Code::InvalidArgument),
         Refusal::StockTooLarge { .. } => ("STOCK_TOO_LARGE", Code::FailedPrecondition),
         Refusal::LedgerRefused { .. } => ("LEDGER_REFUSED", Code::FailedPrecondition),
+        Refusal::Settlement(refusal) => settlement::reason(refusal),
     }
 }
 
@@ -193,6 +196,7 @@ fn text_en(refusal: &Refusal) -> String {
         }
         Refusal::StockTooLarge { most } => format!("at most {most} can be in stock"),
         Refusal::LedgerRefused { reason } => format!("the ledger refused: {reason}"),
+        Refusal::Settlement(refusal) => settlement::text_en(refusal),
     }
 }
 
@@ -276,6 +280,7 @@ fn text_zh(refusal: &Refusal) -> String {
         Refusal::RequestIdReused { .. } => "请求号已用于其他请求,请换用新的请求号".into(),
         Refusal::StockTooLarge { most } => format!("库存最多 {most} 份"),
         Refusal::LedgerRefused { reason } => format!("积分账本拒绝了此操作:{reason}"),
+        Refusal::Settlement(refusal) => settlement::text_zh(refusal),
     }
 }
 
@@ -362,6 +367,7 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
         }
         Refusal::StockTooLarge { most } => numbers([("most", *most)]),
         Refusal::LedgerRefused { reason } => vec![("ledger_reason", reason.clone())],
+        Refusal::Settlement(refusal) => settlement::metadata(refusal),
     }
 }
 
@@ -384,6 +390,7 @@ fn english(resource: Resource) -> &'static str {
         Resource::Terminal => "terminal",
         Resource::MemberCard => "member card",
         Resource::MemberHandle => "member handle",
+        Resource::Settlement => "settlement",
     }
 }
 
@@ -399,6 +406,7 @@ fn chinese(resource: Resource) -> &'static str {
         Resource::Terminal => "终端",
         Resource::MemberCard => "会员卡",
         Resource::MemberHandle => "会员识别",
+        Resource::Settlement => "结算账户",
     }
 }
 

@@ -1,17 +1,24 @@
 //! Every SQL statement of the service. Each asks for one community, but for those that pick a community with work to do.
 
 mod answer;
+mod line;
 mod member_code;
 mod merchant;
 mod offer;
 mod offline_code;
 mod operation;
 mod redemption;
+mod settlement;
+mod statement;
 mod terminal;
 
 pub use answer::{
     Answer, Asked, AuditFilter, Call, Outcome, answer_claim, answer_find, answer_insert_refusal,
     answer_list, answer_set, answer_set_refusal,
+};
+pub use line::{
+    LineQuery, dispute_adjusters, dispute_count_open, dispute_insert, dispute_list_unsettled,
+    dispute_set_resolution, dispute_settle, line_insert, line_list,
 };
 pub use member_code::{
     CardSecrets, card_find, card_find_by_number, card_insert, card_list, card_lock,
@@ -41,12 +48,22 @@ pub use redemption::{
     redemption_insert, redemption_list, redemption_lock, redemption_quantities_of,
     redemption_quantity_of, redemption_update,
 };
-
+pub use settlement::{
+    operation_list_by_entry, operation_list_pending_at, settlement_claim_due,
+    settlement_due_community, settlement_find, settlement_insert, settlement_lock,
+    settlement_missing, settlement_set_due, settlement_skip, settlement_update,
+};
+pub use statement::{
+    StatementFilter, statement_balance_before, statement_find, statement_find_closing,
+    statement_list, statement_lock, statement_put, statement_set_state,
+};
 pub use terminal::{
     KeyHolder, pairing_code_lock, pairing_code_put, pairing_code_use, store_find, store_insert,
     store_list, terminal_find, terminal_insert, terminal_key_find, terminal_key_put,
     terminal_keys_retire, terminal_list, terminal_lock, terminal_revoke,
 };
+
+use crate::domain::LineHash;
 
 /// Which part of a list: what comes after a row, and at most how much.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +72,12 @@ pub struct Page<T> {
     pub after: Option<T>,
     /// At most so many rows.
     pub limit: i64,
+}
+
+/// Reads a SHA-256.
+fn hash(bytes: Vec<u8>) -> sqlx::Result<LineHash> {
+    let hash = bytes.try_into().map(LineHash);
+    hash.map_err(|_| sqlx::Error::Decode("a hash of another length".into()))
 }
 
 /// Reads a value that a constraint keeps to known names.

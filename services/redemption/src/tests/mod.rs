@@ -1,6 +1,7 @@
 //! Use cases on a real Postgres, with the other services out of reach: what is decided here, and what is left for later.
 
 mod calls;
+mod closing;
 mod steps;
 mod taking;
 mod terminals;

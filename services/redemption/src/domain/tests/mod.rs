@@ -2,6 +2,7 @@
 
 mod offer;
 mod redemption;
+mod statement;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proptest::prelude::*;
