@@ -6,15 +6,19 @@
 //! ledger does.
 //!
 //! One method a use case, named like its RPC: merchants and agreements in `merchant`, offers in `offer`, `hold_redemption` and `redeem`
-//! in `take`, everything after that in `redemption`. What happens between a decision and the ledger's answer is in `settle`.
+//! in `take`, everything after that in `redemption`. Those are decided many at a time, by the `engine`. What happens between a decision
+//! and the ledger's answer is in `settle`.
 
 mod audit;
 mod call;
 pub mod domain;
+mod engine;
 mod error;
 mod limits;
+mod members;
 mod merchant;
 mod offer;
+mod owners;
 mod recovery;
 mod redemption;
 mod remote;
@@ -27,19 +31,21 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use domain::{Order, Reversal};
 pub use error::Error;
 pub use limits::Limits;
 pub use merchant::{NewAgreement, NewMerchant};
 pub use offer::NewOffer;
-pub use redemption::Reversal;
 pub use store::{Call, ListFilter, Page, SummaryRow};
-pub use take::Order;
 pub use terminal::{KeyRefused, NewStore};
 
 use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
 
+use engine::Engine;
 use limits::Counters;
+use members::Members;
+use owners::KnownOwners;
 use remote::{Activity, Ledger};
 
 /// The database role of this service.
@@ -53,6 +59,9 @@ pub struct Redemption {
     ids: Ids,
     ledger: Ledger,
     activity: Activity,
+    members: Members,
+    owners: KnownOwners,
+    engine: Engine,
     recovery: Nudge,
     counters: Counters,
 }
@@ -61,13 +70,17 @@ impl Redemption {
     /// Makes the service from what it needs.
     pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, activity: Client) -> Self {
         let counters = Counters::new(Limits::default(), &clock);
+        let recovery = Nudge::default();
         Self {
+            engine: Engine::new(pool.clone(), clock.clone(), recovery.clone()),
+            members: Members::default(),
+            owners: KnownOwners::default(),
             pool,
             clock,
             ids,
             ledger: Ledger::new(ledger),
             activity: Activity::new(activity),
-            recovery: Nudge::default(),
+            recovery,
             counters,
         }
     }

@@ -1,6 +1,8 @@
 //! Every SQL statement of the service. Each asks for one community, but for those that pick a community with work to do.
 
 mod answer;
+mod book;
+mod changes;
 mod merchant;
 mod offer;
 mod operation;
@@ -8,27 +10,23 @@ mod redemption;
 mod terminal;
 
 pub use answer::{
-    Answer, Asked, AuditFilter, Call, Outcome, answer_claim, answer_find, answer_insert_refusal,
-    answer_list, answer_set, answer_set_refusal,
+    Answer, Asked, AuditFilter, Call, Closed, Outcome, answer_claim, answer_find,
+    answer_insert_refusal, answer_list, answer_set, answers_find, answers_insert, answers_set,
 };
+pub use book::{Needs, begin, load, lock};
+pub use changes::write;
 pub use merchant::{
-    SummaryRow, agreement_covers, agreement_insert, agreement_list, merchant_find, merchant_insert,
-    merchant_list, merchant_lock, merchant_set_state, merchant_summary,
+    SummaryRow, agreement_insert, agreement_list, merchant_find, merchant_insert, merchant_list,
+    merchant_lock, merchant_set_state, merchant_summary,
 };
 pub use offer::{
-    NewPrice, offer_add_stock, offer_find, offer_insert, offer_list, offer_lock,
-    offer_revision_insert, offer_take_stock, offer_update,
+    NewPrice, offer_find, offer_insert, offer_list, offer_lock, offer_revision_insert, offer_update,
 };
 pub use operation::{
-    Lease, Transition, operation_claim_due, operation_delete, operation_due_community,
-    operation_find_pending, operation_insert, operation_pending_of, operation_refused_count,
-    operation_release, operation_settle, transition_insert,
+    Lease, operation_claim_due, operation_due_community, operation_find_pending,
+    operation_refused_count, operation_release,
 };
-pub use redemption::{
-    ListFilter, redemption_delete, redemption_due_offer, redemption_expired_lock, redemption_find,
-    redemption_insert, redemption_list, redemption_lock, redemption_quantity_of, redemption_update,
-};
-
+pub use redemption::{ListFilter, redemption_due_offer, redemption_find, redemption_list};
 pub use terminal::{
     pairing_code_lock, pairing_code_put, pairing_code_use, store_find, store_insert, store_list,
     terminal_find, terminal_insert, terminal_key_find, terminal_key_put, terminal_keys_retire,
