@@ -8,7 +8,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Where redemption's reasons are.
-const REDEMPTION: &str = "services/redemption/src/rpc/status.rs";
+const REDEMPTION: [&str; 2] = [
+    "services/redemption/src/rpc/status.rs",
+    "services/redemption/src/rpc/status/settlement.rs",
+];
 /// Where those are that no service's rule gives.
 const RUNTIME: [&str; 3] = [
     "services/runtime/src/access/refusal.rs",
@@ -75,7 +78,7 @@ fn upper_snake(code: &str) -> String {
 
 /// Every reason with its code, as the sources give them.
 fn given() -> BTreeSet<(String, String)> {
-    let redemption = source(REDEMPTION);
+    let redemption = REDEMPTION.map(source).concat();
     let reasons = redemption.split("(\"").filter_map(|rest| {
         let (reason, rest) = rest.split_once("\", Code::")?;
         let (code, _) = rest.split_once(')')?;
@@ -141,11 +144,7 @@ fn every_reason_outside_redemption_has_its_code_here() {
 #[test]
 fn what_the_clerk_is_shown_is_what_the_services_say() {
     let handbook = read("docs/till.md");
-    let sources: Vec<String> = RUNTIME
-        .into_iter()
-        .chain([REDEMPTION])
-        .map(source)
-        .collect();
+    let sources: Vec<String> = RUNTIME.into_iter().chain(REDEMPTION).map(source).collect();
     let said: BTreeSet<String> = sources
         .iter()
         .flat_map(|source| literals(source))

@@ -1,11 +1,12 @@
 //! What makes a call harmless to repeat: it claims its `request_id` first, in the transaction that decides it, and its answer is kept.
 //!
 //! A refusal undoes all else and is kept alone. A call whose step waits for the ledger is taken to its end by whoever asks next.
-//! Malformed calls and failures that may pass are not kept.
+//! Malformed calls and failures that may pass are not kept. Calls about redemptions are decided many at a time, by the
+//! [`engine`](crate::engine); the others here, each in a transaction of its own.
 
 use runtime::Deadline;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Postgres, Transaction};
 
 use crate::{
     Error, Redemption,
@@ -65,6 +66,16 @@ impl Redemption {
             }
             Err(Stop::Failed(error)) => return Err(error),
         };
+        self.answer_of(call, outcome, deadline).await
+    }
+
+    /// The answer of a call whose outcome is kept; a step that is under way is taken to its end.
+    pub(crate) async fn answer_of<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        outcome: Outcome,
+        deadline: Deadline,
+    ) -> Result<T, Error> {
         let outcome = match outcome {
             Outcome::Pending => {
                 let operation = Name {
@@ -102,7 +113,9 @@ impl Redemption {
         call: &Call,
         answer: T,
     ) -> Result<T, Stop> {
-        answer_keep(&mut tx, call.community, call.request_id, &answer).await?;
+        let json = serde_json::to_vec(&answer)
+            .map_err(|error| Error::Broken(format!("an answer to keep: {error}")))?;
+        store::answer_set(&mut tx, call.community, call.request_id, &json).await?;
         tx.commit().await?;
         Ok(answer)
     }
@@ -115,31 +128,22 @@ impl Redemption {
         }
     }
 
-    async fn outcome(&self, call: &Call) -> Result<Option<Outcome>, Error> {
+    /// What is kept of a call.
+    pub(crate) async fn outcome(&self, call: &Call) -> Result<Option<Outcome>, Error> {
         let answer = store::answer_find(&self.pool, call.community, call.request_id).await?;
-        answer.map(|answer| same_call(call, answer)).transpose()
+        let outcome = answer.map(|answer| same_call(call, answer)).transpose();
+        Ok(outcome?)
     }
 }
 
-/// Keeps an answer.
-pub(crate) async fn answer_keep<T: Serialize>(
-    conn: &mut PgConnection,
-    community: uuid::Uuid,
-    request_id: uuid::Uuid,
-    answer: &T,
-) -> Result<(), Error> {
-    let json = serde_json::to_vec(answer)
-        .map_err(|error| Error::Broken(format!("an answer to keep: {error}")))?;
-    Ok(store::answer_set(conn, community, request_id, &json).await?)
-}
-
-fn same_call(call: &Call, answer: Answer) -> Result<Outcome, Error> {
+/// The outcome of a call, when what is kept under its id is of the same call.
+pub(crate) fn same_call(call: &Call, answer: Answer) -> Result<Outcome, Refusal> {
     let request_id = call.request_id;
     if answer.method == CANCELLED && CANCELLABLE.contains(&call.method) {
-        return Err(Refusal::Cancelled { request_id }.into());
+        return Err(Refusal::Cancelled { request_id });
     }
     if answer.method != call.method || answer.fingerprint != call.fingerprint {
-        return Err(Refusal::RequestIdReused { request_id }.into());
+        return Err(Refusal::RequestIdReused { request_id });
     }
     Ok(answer.outcome)
 }

@@ -11,6 +11,9 @@ pub enum Error {
     /// Another service does not answer; the same call may be made again.
     #[error("the {0} service does not answer")]
     Unavailable(&'static str),
+    /// Too many calls of the community wait; the same call may be made again, after a while.
+    #[error("too many calls wait for this community")]
+    Busy,
     /// Another call was first; the same call may be made again.
     #[error("another call changed the same thing first")]
     Conflict,

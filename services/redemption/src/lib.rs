@@ -6,20 +6,23 @@
 //! ledger does.
 //!
 //! One method a use case, named like its RPC: merchants and agreements in `merchant`, offers in `offer`, `hold_redemption` and `redeem`
-//! in `take`, everything after that in `redemption`, statements in `settlement`. What happens between a decision and the ledger's answer is in `settle`;
-//! what goes on without a call is in `recovery` and `closing`.
+//! in `take`, everything after that in `redemption`, statements in `settlement`. Offers are taken many at a time, by the `engine`. What happens
+//! between a decision and the ledger's answer is in `settle`; what goes on without a call is in `recovery` and `closing`.
 
 mod audit;
 mod call;
 mod closing;
 pub mod domain;
+mod engine;
 mod error;
 mod limits;
 mod member_code;
+mod members;
 mod merchant;
 mod offer;
 mod offline_code;
 mod open_day;
+mod owners;
 mod recovery;
 mod redemption;
 mod remote;
@@ -33,23 +36,24 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use domain::OfflineKeys;
+pub use domain::{KnownBy, OfflineKeys, Order, Reversal, Till};
 pub use error::Error;
 pub use limits::Limits;
 pub use member_code::{Presented, Resolved, Usable};
 pub use merchant::{NewAgreement, NewMerchant};
 pub use offer::NewOffer;
 pub use offline_code::{Forwarded, NewOfflineCodes, Offline};
-pub use redemption::Reversal;
 pub use settlement::{Decision, Download};
 pub use store::{Call, ListFilter, Page, StatementFilter, SummaryRow};
-pub use take::{KnownBy, Order, Till};
 pub use terminal::{KeyRefused, NewStore};
 
 use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
 
+use engine::Engine;
 use limits::Counters;
+use members::Members;
+use owners::KnownOwners;
 use remote::{Activity, Ledger};
 
 /// The database role of this service.
@@ -63,6 +67,9 @@ pub struct Redemption {
     ids: Ids,
     ledger: Ledger,
     activity: Activity,
+    members: Members,
+    owners: KnownOwners,
+    engine: Engine,
     recovery: Nudge,
     counters: Counters,
     offline: Offline,
@@ -72,13 +79,17 @@ impl Redemption {
     /// Makes the service from what it needs.
     pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, activity: Client) -> Self {
         let counters = Counters::new(Limits::default(), &clock);
+        let recovery = Nudge::default();
         Self {
+            engine: Engine::new(pool.clone(), clock.clone(), recovery.clone()),
+            members: Members::default(),
+            owners: KnownOwners::default(),
             pool,
             clock,
             ids,
             ledger: Ledger::new(ledger),
             activity: Activity::new(activity),
-            recovery: Nudge::default(),
+            recovery,
             counters,
             offline: Offline::default(),
         }

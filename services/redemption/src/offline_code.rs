@@ -3,20 +3,22 @@
 //! A code's row is written before the ledger is asked, and its text leaves only when the ledger holds its points; so a code that was lost on the way
 //! costs nobody anything, and what is held ends by itself.
 
+use std::collections::{BTreeSet, HashSet};
+
 use chrono::{DateTime, SubsecRound, Utc};
 use runtime::Deadline;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Error, Redemption, Till,
+    Error, Redemption,
     call::Stop,
     domain::{
-        self, Counter, FORWARD_TIME, KeptOfflineCode, Kind, MOST_CODES, Member, Name, OFFLINE_TIME,
-        Offer, OfflineCode, OfflineKeys, OfflineSale, OfflineState, OfflineUse, Operation,
-        RedemptionState, Refusal, Resource, Verdict, has_come,
+        self, Cause, FORWARD_TIME, Hindrance, KeptOfflineCode, KnownBy, MOST_CODES, Member, Name,
+        OFFLINE_TIME, OfflineCode, OfflineKeys, OfflineSale, OfflineState, OfflineUse, Order,
+        Refusal, Resource, Stand, Taking, Till, Verdict, Way, has_come,
     },
-    settle::HEAD_START,
-    store::{self, Call, Outcome, Page},
+    store::{self, Call, Needs, Outcome, Page},
 };
 
 /// Whether and how offline codes are made.
@@ -199,7 +201,7 @@ impl Redemption {
                 is_erased: false,
                 ..member.ok_or(not_found(Resource::Member, payer))?
             };
-            self.forward(&call, name, &sale, &member).await
+            self.forward(&call, name, &sale, member).await
         })
         .await
     }
@@ -210,110 +212,87 @@ impl Redemption {
         call: &Call,
         code: Name,
         sale: &Forwarded,
-        member: &Member,
+        member: Member,
     ) -> Result<domain::Redemption, Stop> {
-        let mut tx = self.begin(call).await?;
-        let name = Name {
-            id: sale.offer,
-            ..code
+        let kept = store::offline_code_find(&self.pool, code).await?;
+        let payer = kept.ok_or(Refusal::OfflineCodeInvalid)?.member;
+        let needs = Needs {
+            takes: BTreeSet::from([(sale.offer, payer)]),
+            ..Needs::default()
         };
-        let offer = store::offer_lock(&mut tx, name).await?;
-        let mut offer = offer.ok_or(not_found(Resource::Offer, name))?;
-        offer.stock_left += self.expire_holds(&mut tx, name).await?;
-        if let Some((revision, points)) =
-            store::offer_price_at(&mut *tx, name, sale.sold_at).await?
-        {
-            (offer.revision, offer.points) = (revision, points);
+        let mut tx = self.begin(call).await?;
+        let mut book = self.open(&mut tx, call.community, &needs).await?;
+        let has_expired = book.expire(&HashSet::from([sale.offer])) > 0;
+        if let Some(stand) = book.offers.get_mut(&sale.offer) {
+            self.as_sold(&mut tx, stand, sale.sold_at).await?;
         }
         let kept = store::offline_code_lock(&mut tx, code).await?;
         let kept = kept.ok_or(Refusal::OfflineCodeInvalid)?;
-        if kept.code.programme != offer.programme {
+        let taking = taking_of(&kept, sale, member);
+        let cause = Cause {
+            id: call.request_id,
+            traceparent: runtime::current_traceparent(),
+        };
+        let sold = match book.take(&cause, &taking) {
+            Ok(begun) => begun.redemption,
+            Err(Hindrance::Refused(refusal)) => return Err(refusal.into()),
+            Err(Hindrance::Busy(_)) => return Err(Error::Conflict.into()),
+        };
+        if kept.code.programme != sold.programme {
             return Err(Refusal::OfflineCodeInvalid.into());
         }
-        let merchant = Name {
-            id: offer.merchant,
-            ..code
-        };
-        let found = store::merchant_find(&mut *tx, merchant).await?;
-        let today = offer.local_date(sale.sold_at);
-        let counter = Counter {
-            merchant: found.ok_or(not_found(Resource::Merchant, merchant))?.state,
-            agreed: store::agreement_covers(&mut *tx, merchant, today).await?,
-            member,
-            taken: store::redemption_quantity_of(&mut *tx, name, kept.member).await?,
-            quantity: sale.quantity,
-            now: sale.sold_at,
-        };
-        let now = self.clock.now();
-        let sold = redemption_of(call, &kept, sale, offer.clone(), now);
         kept.pay(&OfflineSale {
-            points: sold.points(sale.quantity),
+            points: sold.points(sold.quantity),
             sold_at: sale.sold_at,
-            now,
+            now: book.now,
         })?;
-        offer.admit(&counter)?;
-        if !store::offer_take_stock(&mut tx, name, sale.quantity).await? {
-            let what = "stock that was admitted under lock is gone";
-            return Err(Error::Broken(what.into()).into());
-        }
         store::offline_code_use(&mut tx, code, (sold.id, sale.sold_at)).await?;
-        store::redemption_insert(&mut tx, &sold).await?;
-        store::operation_insert(&mut tx, &step_of(&sold, now)).await?;
+        store::write(&mut tx, &book).await?;
         tx.commit().await?;
+        if has_expired {
+            self.recovery.nudge();
+        }
         Err(Stop::Known(Outcome::Pending))
     }
-}
 
-fn redemption_of(
-    call: &Call,
-    kept: &KeptOfflineCode,
-    sale: &Forwarded,
-    offer: Offer,
-    now: DateTime<Utc>,
-) -> domain::Redemption {
-    domain::Redemption {
-        community: call.community,
-        id: call.request_id,
-        member: kept.member,
-        offer: offer.id,
-        merchant: offer.merchant,
-        programme: offer.programme,
-        offer_revision: offer.revision,
-        title: offer.title,
-        unit_points: offer.points,
-        asset: offer.asset,
-        reversal_days: offer.reversal_days,
-        quantity: sale.quantity,
-        captured_quantity: 0,
-        reversed_quantity: 0,
-        reversals: 0,
-        state: RedemptionState::Pending,
-        expires_at: None,
-        created_at: now,
-        captured_at: None,
-        ledger_entry: None,
-        terminal: sale.till.map(|till| till.terminal),
-        store: sale.till.and_then(|till| till.store),
-        assisted_by: None,
-        offline: Some(OfflineUse {
-            code: kept.code.id,
-            sold_at: sale.sold_at,
-        }),
+    /// Puts the offer's terms back to what they were at an instant.
+    async fn as_sold(
+        &self,
+        conn: &mut PgConnection,
+        stand: &mut Stand,
+        sold_at: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        let name = |id| Name {
+            community: stand.offer.community,
+            id,
+        };
+        let (offer, merchant) = (name(stand.offer.id), name(stand.offer.merchant));
+        let date = stand.offer.local_date(sold_at);
+        stand.agreed = store::agreement_covers(&mut *conn, merchant, date).await?;
+        if let Some((revision, points)) = store::offer_price_at(conn, offer, sold_at).await? {
+            (stand.offer.revision, stand.offer.points) = (revision, points);
+        }
+        Ok(())
     }
 }
 
-fn step_of(sold: &domain::Redemption, now: DateTime<Utc>) -> Operation {
-    Operation {
-        community: sold.community,
-        id: sold.id,
-        redemption: sold.id,
-        kind: Kind::Forward,
-        quantity: sold.quantity,
-        operator: String::new(),
-        reason: String::new(),
-        traceparent: runtime::current_traceparent(),
-        due_at: now + HEAD_START,
-        created_at: now,
+fn taking_of(kept: &KeptOfflineCode, sale: &Forwarded, member: Member) -> Taking {
+    let sold = OfflineUse {
+        code: kept.code.id,
+        sold_at: sale.sold_at,
+    };
+    Taking {
+        order: Order {
+            member: kept.member,
+            offer: sale.offer,
+            quantity: sale.quantity,
+            validate_only: false,
+            known_by: KnownBy::OfflineCode,
+            till: sale.till,
+        },
+        way: Way::Forward(sold),
+        member: Some(member),
+        assisted_by: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! What goes on without a call: holds that have run out are ended, and steps that were left half done are taken to their end.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use runtime::{Deadline, Progress};
@@ -11,7 +14,7 @@ use tracing::Instrument;
 use crate::{
     Error, Redemption,
     domain::Name,
-    store::{self, Lease},
+    store::{self, Lease, Needs},
 };
 
 /// How often there is a look for work, besides nudges.
@@ -53,9 +56,14 @@ impl Redemption {
         let Some(offer) = store::redemption_due_offer(&self.pool, now).await? else {
             return Ok(Progress::Idle);
         };
-        let mut tx = self.pool.begin().await?;
-        store::offer_lock(&mut tx, offer).await?;
-        let stock_back = self.expire_holds(&mut tx, offer).await?;
+        let needs = Needs {
+            expiring: BTreeSet::from([offer.id]),
+            ..Needs::default()
+        };
+        let mut tx = store::begin(&self.pool).await?;
+        let mut book = self.open(&mut tx, offer.community, &needs).await?;
+        let stock_back = book.expire(&HashSet::from([offer.id]));
+        store::write(&mut tx, &book).await?;
         tx.commit().await?;
         // None: someone else is at it.
         Ok(if stock_back > 0 {
@@ -82,7 +90,7 @@ impl Redemption {
                 id: due.operation,
             };
             let span = runtime::span_with_parent("redemption.recovery", due.traceparent.as_deref());
-            let step = async move { service.settle(name, Deadline::default()).await };
+            let step = async move { service.settle(name, Deadline::default()).await.map(|_| ()) };
             steps.spawn(step.instrument(span));
         }
         if steps.is_empty() {

@@ -3,27 +3,61 @@
 //! Any number may take the same step to its end at once, a repeated call and the recovery loop too: the ledger does it once, and
 //! only the first to write its answer does so.
 
-use chrono::TimeDelta;
 use runtime::Deadline;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     Error, Redemption,
-    call::answer_keep,
-    domain::{self, Kind, Name, Operation, Refusal, Settled, Verdict},
-    store::{self, Transition},
+    domain::{self, Begun, Book, Name, OfflineUse, Settled},
+    engine::{Ask, Decision, Wish},
+    store::{self, Call, Needs},
 };
 
-/// For how long the call that decided a step has it to itself.
-pub(crate) const HEAD_START: TimeDelta = TimeDelta::seconds(5);
+/// How often a call looks again after a step that another had under way.
+pub(crate) const ROUNDS: usize = 5;
 
 impl Redemption {
-    /// Takes a step to its end and returns why it was refused, if it was; nothing when it had ended before.
+    /// Takes a call to its answer: it is decided, the ledger is asked, and its answer is written.
+    pub(crate) async fn ask(
+        &self,
+        call: Call,
+        wish: Wish,
+        deadline: Deadline,
+    ) -> Result<domain::Redemption, Error> {
+        let ask = Ask {
+            call,
+            wish,
+            traceparent: runtime::current_traceparent(),
+        };
+        for _ in 0..ROUNDS {
+            match self.engine.decide(ask.clone(), deadline).await? {
+                Decision::Known(outcome) => {
+                    return self.answer_of(&ask.call, outcome, deadline).await;
+                }
+                Decision::Busy(id) => {
+                    let community = ask.call.community;
+                    self.settle(Name { community, id }, deadline).await?;
+                }
+                Decision::Begun(step) => match self.carry_out(step, deadline).await? {
+                    Some(settled) => return Ok(settled.answer().cloned().map_err(Clone::clone)?),
+                    // Someone else was first to write the ledger's answer.
+                    None => {
+                        let outcome = self.outcome(&ask.call).await?.ok_or(Error::Conflict)?;
+                        return self.answer_of(&ask.call, outcome, deadline).await;
+                    }
+                },
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Takes a step to its end, wherever it was left; nothing when it had ended before.
     pub(crate) async fn settle(
         &self,
         name: Name,
         deadline: Deadline,
-    ) -> Result<Option<Refusal>, Error> {
+    ) -> Result<Option<Settled>, Error> {
         let Some(operation) = store::operation_find_pending(&self.pool, name).await? else {
             return Ok(None);
         };
@@ -34,169 +68,70 @@ impl Redemption {
         let Some(redemption) = store::redemption_find(&self.pool, redemption).await? else {
             return Ok(None);
         };
-        let verdict = self
-            .ledger
-            .carry_out(&operation, &redemption, deadline)
-            .await;
-        match verdict {
-            Ok(verdict) => self.write_verdict(&operation, redemption, &verdict).await,
-            Err(error) => {
-                // The recovery loop need not wait for what is left of the head start.
-                store::operation_release(&self.pool, name, self.clock.now()).await?;
-                self.recovery.nudge();
-                Err(error)
-            }
-        }
+        let step = Begun {
+            operation,
+            redemption,
+        };
+        self.carry_out(step, deadline).await
     }
 
-    /// Writes what the ledger's answer leads to. While a step is pending nothing else changes its redemption, so the one read before
-    /// is as it was, unless the step has ended.
-    pub(crate) async fn write_verdict(
+    /// Asks the ledger, and writes what its answer leads to; nothing when the step has ended meanwhile. While a step is under way
+    /// nothing else changes its redemption.
+    pub(crate) async fn carry_out(
         &self,
-        operation: &Operation,
-        redemption: domain::Redemption,
-        verdict: &Verdict,
-    ) -> Result<Option<Refusal>, Error> {
-        let settled = redemption.clone().settle(operation, verdict);
-        let mut tx = self.pool.begin().await?;
-        // Locked in the order of all transactions; the first to end the step writes, the others have nothing to write.
-        let offer = Name {
-            community: redemption.community,
-            id: redemption.offer,
+        step: Begun,
+        deadline: Deadline,
+    ) -> Result<Option<Settled>, Error> {
+        let Begun {
+            operation,
+            redemption,
+        } = &step;
+        let (kind, id) = (operation.kind.as_str(), redemption.id);
+        let verdict = self.ledger.carry_out(operation, redemption, deadline).await;
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                // The recovery loop need not wait for what is left of the head start.
+                let name = Name {
+                    community: operation.community,
+                    id: operation.id,
+                };
+                store::operation_release(&self.pool, name, self.clock.now()).await?;
+                self.recovery.nudge();
+                return Err(error);
+            }
         };
-        if settled.stock_back > 0 {
-            store::offer_lock(&mut tx, offer).await?;
-        }
-        let name = Name {
-            community: redemption.community,
-            id: redemption.id,
-        };
-        store::redemption_lock(&mut tx, name).await?;
-        let entry = match verdict {
-            Verdict::Done(receipt) => Some(receipt.entry),
-            Verdict::Refused(_) => None,
-        };
-        let name = Name {
-            community: operation.community,
-            id: operation.id,
-        };
-        if !store::operation_settle(&mut tx, name, entry).await? {
-            tx.rollback().await?;
-            return Ok(None);
-        }
-        if settled.stock_back > 0 {
-            store::offer_add_stock(&mut tx, offer, settled.stock_back).await?;
-        }
-        self.write_settled(&mut tx, operation, &redemption, &settled)
-            .await?;
-        tx.commit().await?;
-        let kind = operation.kind.as_str();
-        let id = redemption.id;
-        match &settled.refusal {
-            None => tracing::debug!(redemption.id = %id, "Settled the {kind} of redemption {id}"),
-            Some(refusal) => {
+        let offline = redemption.offline;
+        let community = redemption.community;
+        let settled = self.engine.settle(step, verdict).await?;
+        match settled.as_ref().map(Settled::answer) {
+            None => {}
+            Some(Ok(redemption)) => {
+                self.owners.keep_redemption(redemption);
+                tracing::debug!(redemption.id = %id, "Settled the {kind} of redemption {id}");
+            }
+            Some(Err(refusal)) => {
+                if let Some(OfflineUse { code, .. }) = offline {
+                    let code = Name {
+                        community,
+                        id: code,
+                    };
+                    store::offline_code_unuse(&self.pool, code, id).await?;
+                }
                 tracing::debug!(redemption.id = %id, "Refused the {kind} of redemption {id}: {refusal:?}");
             }
         }
-        Ok(settled.refusal)
+        Ok(settled)
     }
 
-    async fn write_settled(
+    /// Locks and reads what is needed, for a decision at this moment.
+    pub(crate) async fn open(
         &self,
         conn: &mut PgConnection,
-        operation: &Operation,
-        before: &domain::Redemption,
-        settled: &Settled,
-    ) -> Result<(), Error> {
-        let (community, request_id) = (operation.community, operation.id);
-        match &settled.redemption {
-            Some(after) => {
-                if after != before {
-                    let transition = Transition {
-                        operation,
-                        from: before.state,
-                        to: after.state,
-                        at: self.clock.now(),
-                    };
-                    store::redemption_update(conn, after).await?;
-                    store::transition_insert(conn, transition).await?;
-                }
-            }
-            None => {
-                let redemption = Name {
-                    community,
-                    id: before.id,
-                };
-                store::operation_delete(
-                    conn,
-                    Name {
-                        community,
-                        id: request_id,
-                    },
-                )
-                .await?;
-                if let Some(offline) = before.offline {
-                    let code = Name {
-                        community,
-                        id: offline.code,
-                    };
-                    store::offline_code_unuse(conn, code).await?;
-                }
-                store::redemption_delete(conn, redemption).await?;
-            }
-        }
-        match (&settled.refusal, &settled.redemption) {
-            (Some(refusal), _) => {
-                Ok(store::answer_set_refusal(conn, community, request_id, refusal).await?)
-            }
-            (None, Some(after)) => answer_keep(conn, community, request_id, after).await,
-            (None, None) => Err(Error::Broken(
-                "a redemption undone without a refusal".into(),
-            )),
-        }
-    }
-
-    /// Ends the holds of an offer that have run out and gives their stock back; returns how many came back. The caller has locked the
-    /// offer and commits; the ledger lets go of the points soon after.
-    pub(crate) async fn expire_holds(
-        &self,
-        conn: &mut PgConnection,
-        offer: Name,
-    ) -> Result<i64, Error> {
-        let now = self.clock.now();
-        let mut stock_back = 0;
-        for held in store::redemption_expired_lock(conn, offer, now).await? {
-            let operation = Operation {
-                community: held.community,
-                id: uuid::Uuid::new_v5(&held.id, b"expire"),
-                redemption: held.id,
-                kind: Kind::Expire,
-                quantity: held.quantity,
-                operator: String::new(),
-                reason: "the hold's time is over".into(),
-                traceparent: runtime::current_traceparent(),
-                due_at: now,
-                created_at: now,
-            };
-            // A capture or release of it is under way: that decides.
-            if !store::operation_insert(conn, &operation).await? {
-                continue;
-            }
-            let from = held.state;
-            let expired = held.expire();
-            let transition = Transition {
-                operation: &operation,
-                from,
-                to: expired.state,
-                at: now,
-            };
-            store::redemption_update(conn, &expired).await?;
-            store::transition_insert(conn, transition).await?;
-            stock_back += expired.quantity;
-        }
-        if stock_back > 0 {
-            store::offer_add_stock(conn, offer, stock_back).await?;
-        }
-        Ok(stock_back)
+        community: Uuid,
+        needs: &Needs,
+    ) -> sqlx::Result<Book> {
+        let locked = store::lock(conn, community, needs).await?;
+        store::load(conn, (community, self.clock.now()), needs, locked).await
     }
 }

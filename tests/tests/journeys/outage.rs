@@ -1,5 +1,6 @@
 //! A service that is away for a while delays what needs it, and loses nothing.
 
+use chrono::TimeDelta;
 use journeys::{World, refused, send};
 use proto::{activity::v1 as act, redemption::v1 as red};
 use tonic::Code;
@@ -115,6 +116,8 @@ async fn without_activity_a_shop_is_told_to_try_again_and_can_still_capture() {
         .unwrap();
     let order = world.order(&member, &offer, 1);
     world.system.activity.stop().await.unwrap();
+    // What was said of the member a moment ago counts no more.
+    world.clock.advance(TimeDelta::seconds(10));
 
     let away = refused(&world.redeem(order.clone()).await.unwrap_err());
     let captured = world.capture(&held, None).await.unwrap();

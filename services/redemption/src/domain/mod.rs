@@ -1,6 +1,7 @@
 //! The rules of redeeming, pure and synchronous: values in, a new value or a refusal out. Nothing here reads a clock, a database or
 //! another service.
 
+mod book;
 mod business_day;
 mod dispute;
 mod line;
@@ -11,11 +12,13 @@ mod offline_code;
 mod redemption;
 mod refusal;
 mod statement;
+mod step;
 mod terminal;
 
 #[cfg(test)]
 mod tests;
 
+pub use book::{Begun, Book, Changes, Hindrance, Stand, Taking, Undoing};
 pub use dispute::{Decider, Deed, Dispute, Resolution};
 pub use line::{CELLS, Line, LineHash, LineKind, Origin};
 pub use member_code::{
@@ -28,14 +31,15 @@ pub use offline_code::{
     OfflineState, has_come,
 };
 pub use redemption::{
-    Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, OfflineUse, Operation, Redemption,
-    RedemptionState, Settled, Verdict,
+    HEAD_START, Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, OfflineUse, Operation,
+    Redemption, RedemptionState, Settled, Verdict,
 };
 pub use refusal::{Inactive, Refusal, Resource, SettlementRefusal};
 pub use statement::{
     Adjustment, KnownStep, MerchantAccount, Payment, Posting, Settlement, Statement, StatementName,
     StatementState, Totals,
 };
+pub use step::{Cause, KnownBy, Order, Reversal, Step, Till, Way};
 pub use terminal::{
     KEY_PREFIX, PAIRING_TIME, PairingCode, Revoked, SecretHash, Store, Terminal, TerminalKey,
 };

@@ -12,6 +12,9 @@ use super::{Refusal, Resource};
 /// The most of an offer that is taken at once.
 pub const MAX_QUANTITY: i64 = 1000;
 
+/// For how long the call that decided a step has it to itself.
+pub const HEAD_START: TimeDelta = TimeDelta::seconds(5);
+
 /// Where a redemption stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -192,6 +195,19 @@ pub struct Settled {
     pub refusal: Option<Refusal>,
 }
 
+impl Settled {
+    /// What its call is answered.
+    pub fn answer(&self) -> Result<&Redemption, &Refusal> {
+        match &self.refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(self
+                .redemption
+                .as_ref()
+                .expect("a redemption is undone by a refusal alone")),
+        }
+    }
+}
+
 /// A member takes an offer, under the terms of the moment it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redemption {
@@ -264,6 +280,15 @@ impl Redemption {
         self.unit_points
             .checked_mul(quantity)
             .expect("a price of at most 10^9 times at most 1,000")
+    }
+
+    /// How many count towards the member's limit.
+    pub fn counted(&self) -> i64 {
+        match self.state {
+            RedemptionState::Pending | RedemptionState::Held => self.quantity,
+            RedemptionState::Captured => self.captured_quantity - self.reversed_quantity,
+            RedemptionState::Reversed | RedemptionState::Released | RedemptionState::Expired => 0,
+        }
     }
 
     /// The last instant at which it can be reversed, once it is captured.

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{merchant::MERCHANTS, read::MEMBERS, terminal::TERMINALS};
 use crate::{
     Error, KnownBy, Redemption,
-    domain::{Card, Handle, Name, Offer, Refusal, Resource, Store, Terminal},
+    domain::{Card, Handle, Name, Refusal, Resource, Store, Terminal},
+    owners::Owners,
 };
 
 /// Refuses those who may only see what is their own, unless the merchant is.
@@ -39,9 +40,9 @@ pub(super) async fn offer(service: &Redemption, access: &Access, name: Name) -> 
     if !access.is_limited() {
         return Ok(());
     }
-    let offer = service.find_offer(name).await?;
-    let own = |offer: Offer| access.owns(name.community, MERCHANTS, offer.merchant);
-    access.require(offer.is_some_and(own))
+    let owners = service.owners_of_offer(name).await?;
+    let own = |owners: Owners| access.owns(name.community, MERCHANTS, owners.merchant);
+    access.require(owners.is_some_and(own))
 }
 
 /// Unless the store's merchant is.
@@ -103,7 +104,10 @@ pub(super) async fn payer(
         resource: Resource::MemberHandle,
         id: name.id,
     }))?;
-    let given = service.find_offer(of).await?.map(|offer| offer.merchant);
+    let given = service
+        .owners_of_offer(of)
+        .await?
+        .map(|owners| owners.merchant);
     if given.is_some_and(|merchant| merchant != handle.merchant) {
         return Err(Error::Refused(Refusal::NotYourStore).into());
     }
@@ -139,9 +143,9 @@ async fn is_party(
         return Ok(Some(true));
     }
     // Whose it is never changes, so nothing is missed between this look and what comes after.
-    let redemption = service.find_redemption(name).await?;
-    Ok(redemption.map(|redemption| {
-        access.owns(name.community, MEMBERS, redemption.member)
-            || access.owns(name.community, MERCHANTS, redemption.merchant)
+    let owners = service.owners_of_redemption(name).await?;
+    Ok(owners.map(|owners| {
+        let own = |member| access.owns(name.community, MEMBERS, member);
+        owners.member.is_some_and(own) || access.owns(name.community, MERCHANTS, owners.merchant)
     }))
 }

@@ -2,6 +2,8 @@
 
 mod settlement;
 
+use std::time::Duration;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use runtime::Reason;
 use tonic::{Code, Status};
@@ -11,6 +13,8 @@ use crate::{
     domain::{Audience, Inactive, Refusal, Resource},
 };
 
+/// When a queue that was full has room again, more or less.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// The domain of this service's errors.
 pub(super) const DOMAIN: &str = "redemption.linli";
 
@@ -30,6 +34,15 @@ impl From<Error> for Status {
                 })
             }
             Error::Unavailable(service) => runtime::unavailable(DOMAIN, service),
+            Error::Busy => runtime::refusal(Reason {
+                domain: DOMAIN,
+                reason: "QUEUE_FULL",
+                code: Code::ResourceExhausted,
+                text_en: "too many requests wait for this community; try again shortly",
+                text_zh: "请求过多，请稍后重试",
+                metadata: vec![],
+                retry_after: Some(RETRY_AFTER),
+            }),
             Error::Conflict => runtime::aborted(DOMAIN),
             Error::Store(cause) if runtime::is_retryable(&cause) => runtime::aborted(DOMAIN),
             Error::Store(cause) if runtime::is_unavailable(&cause) => {

@@ -1,8 +1,10 @@
 //! What calls were answered: the memory that makes a repeated call harmless, and with who asked the audit log.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use runtime::Actor;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use super::Page;
@@ -93,7 +95,7 @@ pub async fn answer_insert_refusal(
         call.request_id,
         call.method,
         call.fingerprint,
-        sqlx::types::Json(refusal) as _,
+        Json(refusal) as _,
         now,
         call.by.subject,
         call.by.roles.to_string(),
@@ -113,7 +115,7 @@ pub async fn answer_find(
     let row = sqlx::query!(
         r#"
         -- redemption.answer_find
-        select method, fingerprint, answer, refusal as "refusal: sqlx::types::Json<Refusal>"
+        select method, fingerprint, answer, refusal as "refusal: Json<Refusal>"
         from redemption.answer
         where community_id = $1 and request_id = $2
         "#,
@@ -125,12 +127,16 @@ pub async fn answer_find(
     Ok(row.map(|row| Answer {
         method: row.method,
         fingerprint: row.fingerprint,
-        outcome: match (row.refusal, row.answer) {
-            (Some(refusal), _) => Outcome::Refused(refusal.0),
-            (None, Some(answer)) => Outcome::Done(answer),
-            (None, None) => Outcome::Pending,
-        },
+        outcome: outcome(row.refusal, row.answer),
     }))
+}
+
+fn outcome(refusal: Option<Json<Refusal>>, answer: Option<Vec<u8>>) -> Outcome {
+    match (refusal, answer) {
+        (Some(refusal), _) => Outcome::Refused(refusal.0),
+        (None, Some(answer)) => Outcome::Done(answer),
+        (None, None) => Outcome::Pending,
+    }
 }
 
 /// Writes the answer of a claimed call.
@@ -154,21 +160,122 @@ pub async fn answer_set(
     Ok(())
 }
 
-/// Writes the refusal of a claimed call.
-pub async fn answer_set_refusal(
+/// Reads what is kept of calls, by their ids.
+pub async fn answers_find(
     conn: &mut PgConnection,
     community: Uuid,
-    request_id: Uuid,
-    refusal: &Refusal,
-) -> sqlx::Result<()> {
-    sqlx::query!(
+    request_ids: &[Uuid],
+) -> sqlx::Result<HashMap<Uuid, Answer>> {
+    let rows = sqlx::query!(
         r#"
-        -- redemption.answer_set_refusal
-        update redemption.answer set refusal = $3 where community_id = $1 and request_id = $2
+        -- redemption.answers_find
+        select request_id as "request_id!", method as "method!", fingerprint as "fingerprint!", answer,
+            refusal as "refusal: Json<Refusal>"
+        from unnest((select $2::uuid[])) as wanted (id)
+        cross join lateral (
+            select request_id, method, fingerprint, answer, refusal from redemption.answer
+            where community_id = $1 and request_id = wanted.id
+            offset 0
+        ) as kept
         "#,
         community,
-        request_id,
-        sqlx::types::Json(refusal) as _,
+        request_ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    let answers = rows.into_iter().map(|row| {
+        let answer = Answer {
+            method: row.method,
+            fingerprint: row.fingerprint,
+            outcome: outcome(row.refusal, row.answer),
+        };
+        (row.request_id, answer)
+    });
+    Ok(answers.collect())
+}
+
+/// Keeps calls with what came of them; false when one of them was kept before. Waits for twins that are being decided.
+pub async fn answers_insert(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    answers: &[(&Call, Option<&Refusal>)],
+) -> sqlx::Result<bool> {
+    let column = |value: fn(&Call) -> String| -> Vec<String> {
+        answers.iter().map(|(call, _)| value(call)).collect()
+    };
+    let ids: Vec<Uuid> = answers.iter().map(|(call, _)| call.request_id).collect();
+    let fingerprints: Vec<&[u8]> = answers
+        .iter()
+        .map(|(call, _)| &call.fingerprint[..])
+        .collect();
+    let refusals: Vec<Option<Json<&Refusal>>> = answers
+        .iter()
+        .map(|(_, refusal)| refusal.map(Json))
+        .collect();
+    let done = sqlx::query!(
+        r#"
+        -- redemption.answers_insert
+        insert into redemption.answer
+            (community_id, request_id, method, fingerprint, refusal, recorded_at, subject, roles, resource)
+        select $1, id, method, fingerprint, refusal, $2, subject, roles, resource
+        from unnest($3::uuid[], $4::text[], $5::bytea[], $6::jsonb[], $7::text[], $8::text[], $9::text[])
+            as kept (id, method, fingerprint, refusal, subject, roles, resource)
+        order by id
+        on conflict on constraint answer_pk do nothing
+        "#,
+        answers.first().map(|(call, _)| call.community),
+        now,
+        &ids,
+        &column(|call| call.method.to_owned()),
+        &fingerprints as &[&[u8]],
+        &refusals as _,
+        &column(|call| call.by.subject.clone()),
+        &column(|call| call.by.roles.to_string()),
+        &column(|call| call.resource.clone()),
+    )
+    .execute(conn)
+    .await?;
+    Ok(usize::try_from(done.rows_affected()) == Ok(answers.len()))
+}
+
+/// What the ledger's answer to a step makes of its call's: the answer as JSON, or the refusal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
+    /// The call.
+    pub request_id: Uuid,
+    /// Its answer, or why there is none.
+    pub outcome: Result<Vec<u8>, Refusal>,
+}
+
+/// Writes the answers of those of these calls that were kept: no call asks for a hold to expire. The `merge` makes the planner begin
+/// with the list.
+pub async fn answers_set(
+    conn: &mut PgConnection,
+    community: Uuid,
+    closed: &[Closed],
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = closed.iter().map(|one| one.request_id).collect();
+    let answers: Vec<Option<&[u8]>> = closed
+        .iter()
+        .map(|one| one.outcome.as_ref().ok().map(|answer| &answer[..]))
+        .collect();
+    let refusals: Vec<Option<Json<&Refusal>>> = closed
+        .iter()
+        .map(|one| one.outcome.as_ref().err().map(Json))
+        .collect();
+    sqlx::query!(
+        r#"
+        -- redemption.answers_set
+        merge into redemption.answer as kept
+        using unnest((select $2::uuid[]), (select $3::bytea[]), (select $4::jsonb[])) as closed (id, answer, refusal)
+        on kept.community_id = $1 and kept.request_id = closed.id
+        when matched then update set answer = closed.answer, refusal = closed.refusal
+        when not matched and id is null then insert (community_id) values (null)
+        "#,
+        community,
+        &ids,
+        &answers as &[Option<&[u8]>],
+        &refusals as _,
     )
     .execute(conn)
     .await?;
@@ -217,7 +324,7 @@ pub async fn answer_list(
         r#"
         -- redemption.answer_list
         select request_id, method, resource as "resource!", subject as "subject!", roles as "roles!",
-            refusal as "refusal: sqlx::types::Json<Refusal>", recorded_at
+            refusal as "refusal: Json<Refusal>", recorded_at
         from redemption.answer
         where community_id = $1 and subject is not null and ($2 = '' or subject = $2)
             and ($3::timestamptz is null or recorded_at >= $3) and ($4::timestamptz is null or recorded_at < $4)

@@ -191,28 +191,6 @@ pub async fn agreement_list(
     Ok(agreement.collect())
 }
 
-/// Whether an agreement of the merchant covers a date.
-pub async fn agreement_covers(
-    db: impl PgExecutor<'_>,
-    merchant: Name,
-    date: NaiveDate,
-) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"
-        -- redemption.agreement_covers
-        select exists (
-            select from redemption.agreement
-            where community_id = $1 and merchant_id = $2 and $3 between start_date and end_date
-        ) as "covers!"
-        "#,
-        merchant.community,
-        merchant.id,
-        date,
-    )
-    .fetch_one(db)
-    .await
-}
-
 /// What a merchant has taken, in units of one asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SummaryRow {
@@ -255,5 +233,27 @@ pub async fn merchant_summary(
         merchant.id,
     )
     .fetch_all(db)
+    .await
+}
+
+/// Whether an agreement of the merchant covers a date.
+pub async fn agreement_covers(
+    db: impl PgExecutor<'_>,
+    merchant: Name,
+    date: NaiveDate,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        -- redemption.agreement_covers
+        select exists (
+            select from redemption.agreement
+            where community_id = $1 and merchant_id = $2 and $3 between start_date and end_date
+        ) as "covers!"
+        "#,
+        merchant.community,
+        merchant.id,
+        date,
+    )
+    .fetch_one(db)
     .await
 }

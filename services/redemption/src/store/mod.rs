@@ -1,6 +1,8 @@
 //! Every SQL statement of the service. Each asks for one community, but for those that pick a community with work to do.
 
 mod answer;
+mod book;
+mod changes;
 mod line;
 mod member_code;
 mod merchant;
@@ -13,9 +15,11 @@ mod statement;
 mod terminal;
 
 pub use answer::{
-    Answer, Asked, AuditFilter, Call, Outcome, answer_claim, answer_find, answer_insert_refusal,
-    answer_list, answer_set, answer_set_refusal,
+    Answer, Asked, AuditFilter, Call, Closed, Outcome, answer_claim, answer_find,
+    answer_insert_refusal, answer_list, answer_set, answers_find, answers_insert, answers_set,
 };
+pub use book::{Needs, begin, load, lock};
+pub use changes::write;
 pub use line::{
     LineQuery, dispute_adjusters, dispute_count_open, dispute_insert, dispute_list_unsettled,
     dispute_set_resolution, dispute_settle, line_insert, line_list,
@@ -30,8 +34,8 @@ pub use merchant::{
     merchant_list, merchant_lock, merchant_set_state, merchant_summary,
 };
 pub use offer::{
-    NewPrice, offer_add_stock, offer_find, offer_insert, offer_list, offer_list_active, offer_lock,
-    offer_revision_insert, offer_take_stock, offer_update,
+    NewPrice, offer_find, offer_insert, offer_list, offer_list_active, offer_lock,
+    offer_revision_insert, offer_update,
 };
 pub use offline_code::{
     offer_price_at, offline_code_drop, offline_code_find, offline_code_insert, offline_code_list,
@@ -39,14 +43,11 @@ pub use offline_code::{
     offline_code_use,
 };
 pub use operation::{
-    Lease, Transition, operation_claim_due, operation_delete, operation_due_community,
-    operation_find_pending, operation_insert, operation_pending_of, operation_refused_count,
-    operation_release, operation_settle, transition_insert,
+    Lease, operation_claim_due, operation_due_community, operation_find_pending,
+    operation_refused_count, operation_release,
 };
 pub use redemption::{
-    ListFilter, redemption_delete, redemption_due_offer, redemption_expired_lock, redemption_find,
-    redemption_insert, redemption_list, redemption_lock, redemption_quantities_of,
-    redemption_quantity_of, redemption_update,
+    ListFilter, redemption_due_offer, redemption_find, redemption_list, redemption_quantities_of,
 };
 pub use settlement::{
     operation_list_by_entry, operation_list_pending_at, settlement_claim_due,

@@ -185,48 +185,32 @@ pub async fn offer_update(conn: &mut PgConnection, offer: &Offer) -> sqlx::Resul
     Ok(())
 }
 
-/// Takes from what is left; false when so many are not left.
-pub async fn offer_take_stock(
+/// Reads offers and locks them one after another, and with each its stock and every member's quota.
+pub(super) async fn offers_lock(
     conn: &mut PgConnection,
-    name: Name,
-    quantity: i64,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
+    community: Uuid,
+    offers: &[Uuid],
+) -> sqlx::Result<Vec<Offer>> {
+    let rows = sqlx::query_as!(
+        Row,
         r#"
-        -- redemption.offer_take_stock
-        update redemption.offer
-        set stock_left = stock_left - $3
-        where community_id = $1 and offer_id = $2 and stock_left >= $3
+        -- redemption.offers_lock
+        select offer.*
+        from unnest((select $2::uuid[])) as wanted (id)
+        cross join lateral (
+            select community_id, offer_id, merchant_id, programme_id, asset, time_zone, title, revision, points, stock, stock_left,
+                per_member_limit, audience, start_date, end_date, reversal_days, state, created_at
+            from redemption.offer
+            where community_id = $1 and offer_id = wanted.id
+            for no key update
+        ) as offer
         "#,
-        name.community,
-        name.id,
-        quantity,
+        community,
+        offers,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Gives back to what is left.
-pub async fn offer_add_stock(
-    conn: &mut PgConnection,
-    name: Name,
-    quantity: i64,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        -- redemption.offer_add_stock
-        update redemption.offer
-        set stock_left = stock_left + $3
-        where community_id = $1 and offer_id = $2
-        "#,
-        name.community,
-        name.id,
-        quantity,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    rows.into_iter().map(Offer::try_from).collect()
 }
 
 /// Lists offers by id; of one merchant, when it is given.

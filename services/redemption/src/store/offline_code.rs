@@ -198,17 +198,23 @@ pub async fn offline_code_use(
 }
 
 /// Undoes that a code pays a sale: the ledger has refused it, and will refuse another.
-pub async fn offline_code_unuse(conn: &mut PgConnection, name: Name) -> sqlx::Result<()> {
+pub async fn offline_code_unuse(
+    db: impl PgExecutor<'_>,
+    name: Name,
+    sale: Uuid,
+) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- redemption.offline_code_unuse
         update redemption.offline_code set state = 'returned', redemption_id = null, sold_at = null
-        where community_id = $1 and code_id = $2
+        where community_id = $1 and code_id = $2 and redemption_id = $3
+            and not exists (select from redemption.redemption where community_id = $1 and redemption_id = $3)
         "#,
         name.community,
         name.id,
+        sale,
     )
-    .execute(conn)
+    .execute(db)
     .await?;
     Ok(())
 }

@@ -1,41 +1,11 @@
 //! Steps of redemptions towards the ledger, and what they changed.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::known;
-use crate::domain::{Kind, Name, Operation, RedemptionState};
-
-/// Adds a pending step; false when another of the same redemption is under way.
-pub async fn operation_insert(
-    conn: &mut PgConnection,
-    operation: &Operation,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        r#"
-        -- redemption.operation_insert
-        insert into redemption.operation (
-            community_id, operation_id, redemption_id, kind, quantity, operator, reason, state, traceparent, due_at, attempts, created_at
-        )
-        values ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, 0, $10)
-        on conflict (community_id, redemption_id) where state = 'pending' do nothing
-        "#,
-        operation.community,
-        operation.id,
-        operation.redemption,
-        operation.kind.as_str(),
-        operation.quantity,
-        operation.operator,
-        operation.reason,
-        operation.traceparent,
-        operation.due_at,
-        operation.created_at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
+use crate::domain::{Kind, Name, Operation};
 
 /// Reads a step that is still pending.
 pub async fn operation_find_pending(
@@ -69,25 +39,6 @@ pub async fn operation_find_pending(
     }))
 }
 
-/// The id of the redemption's step that is under way.
-pub async fn operation_pending_of(
-    db: impl PgExecutor<'_>,
-    redemption: Name,
-) -> sqlx::Result<Option<Uuid>> {
-    sqlx::query_scalar!(
-        r#"
-        -- redemption.operation_pending_of
-        select operation_id
-        from redemption.operation
-        where community_id = $1 and redemption_id = $2 and state = 'pending'
-        "#,
-        redemption.community,
-        redemption.id,
-    )
-    .fetch_optional(db)
-    .await
-}
-
 /// How many steps of the redemption the ledger has refused.
 pub async fn operation_refused_count(
     db: impl PgExecutor<'_>,
@@ -105,43 +56,6 @@ pub async fn operation_refused_count(
     )
     .fetch_one(db)
     .await
-}
-
-/// Ends a pending step; false when another has ended it.
-pub async fn operation_settle(
-    conn: &mut PgConnection,
-    operation: Name,
-    ledger_entry: Option<i64>,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        r#"
-        -- redemption.operation_settle
-        update redemption.operation
-        set state = case when $3::bigint is null then 'refused' else 'done' end, ledger_entry = $3
-        where community_id = $1 and operation_id = $2 and state = 'pending'
-        "#,
-        operation.community,
-        operation.id,
-        ledger_entry,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Removes a step whose redemption never came about.
-pub async fn operation_delete(conn: &mut PgConnection, operation: Name) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        -- redemption.operation_delete
-        delete from redemption.operation where community_id = $1 and operation_id = $2
-        "#,
-        operation.community,
-        operation.id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Lets a recovery loop take up a pending step from an instant on.
@@ -236,46 +150,4 @@ pub async fn operation_claim_due(
         traceparent: row.traceparent,
     });
     Ok(due.collect())
-}
-
-/// What a step changed.
-#[derive(Debug, Clone, Copy)]
-pub struct Transition<'a> {
-    /// The step.
-    pub operation: &'a Operation,
-    /// Where the redemption stood.
-    pub from: RedemptionState,
-    /// Where it stands.
-    pub to: RedemptionState,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// Adds what a step changed to the redemption's history.
-pub async fn transition_insert(
-    conn: &mut PgConnection,
-    transition: Transition<'_>,
-) -> sqlx::Result<()> {
-    let operation = transition.operation;
-    sqlx::query!(
-        r#"
-        -- redemption.transition_insert
-        insert into redemption.transition (
-            community_id, request_id, redemption_id, from_state, to_state, quantity, operator, reason, recorded_at
-        )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        "#,
-        operation.community,
-        operation.id,
-        operation.redemption,
-        transition.from.as_str(),
-        transition.to.as_str(),
-        operation.quantity,
-        operation.operator,
-        operation.reason,
-        transition.at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }

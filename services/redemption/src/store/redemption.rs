@@ -71,53 +71,6 @@ impl TryFrom<Row> for Redemption {
     }
 }
 
-/// Adds a redemption.
-pub async fn redemption_insert(
-    conn: &mut PgConnection,
-    redemption: &Redemption,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        -- redemption.redemption_insert
-        insert into redemption.redemption (
-            community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
-            reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
-        )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, $25)
-        "#,
-        redemption.community,
-        redemption.id,
-        redemption.member,
-        redemption.offer,
-        redemption.merchant,
-        redemption.programme,
-        redemption.offer_revision,
-        redemption.title,
-        redemption.unit_points,
-        redemption.asset,
-        redemption.reversal_days,
-        redemption.quantity,
-        redemption.captured_quantity,
-        redemption.reversed_quantity,
-        redemption.reversals,
-        redemption.state.as_str(),
-        redemption.expires_at,
-        redemption.created_at,
-        redemption.captured_at,
-        redemption.ledger_entry,
-        redemption.terminal,
-        redemption.store,
-        redemption.assisted_by,
-        redemption.offline.map(|offline| offline.code),
-        redemption.offline.map(|offline| offline.sold_at),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Reads a redemption.
 pub async fn redemption_find(
     db: impl PgExecutor<'_>,
@@ -141,51 +94,60 @@ pub async fn redemption_find(
     row.map(Redemption::try_from).transpose()
 }
 
-/// Reads a redemption and locks it: whoever holds the lock decides its next step.
-pub async fn redemption_lock(
+/// Reads redemptions and locks them one after another: whoever holds the lock decides a redemption's next step.
+pub(super) async fn redemptions_lock(
     conn: &mut PgConnection,
-    name: Name,
-) -> sqlx::Result<Option<Redemption>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        -- redemption.redemption_lock
-        select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
-            reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
-        from redemption.redemption
-        where community_id = $1 and redemption_id = $2
-        for no key update
-        "#,
-        name.community,
-        name.id,
-    )
-    .fetch_optional(conn)
-    .await?;
-    row.map(Redemption::try_from).transpose()
-}
-
-/// Reads and locks the holds of an offer that have run out, but for those whose next step is being decided elsewhere.
-pub async fn redemption_expired_lock(
-    conn: &mut PgConnection,
-    offer: Name,
-    now: DateTime<Utc>,
+    community: Uuid,
+    redemptions: &[Uuid],
 ) -> sqlx::Result<Vec<Redemption>> {
     let rows = sqlx::query_as!(
         Row,
         r#"
-        -- redemption.redemption_expired_lock
-        select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points, asset,
-            reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at, captured_at,
-            ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
-        from redemption.redemption
-        where community_id = $1 and offer_id = $2 and state = 'held' and expires_at <= $3
-        order by expires_at
-        limit 100
-        for no key update skip locked
+        -- redemption.redemptions_lock
+        select redemption.*
+        from unnest((select $2::uuid[])) as wanted (id)
+        cross join lateral (
+            select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points,
+                asset, reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at,
+                captured_at, ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
+            from redemption.redemption
+            where community_id = $1 and redemption_id = wanted.id
+            for no key update
+        ) as redemption
         "#,
-        offer.community,
-        offer.id,
+        community,
+        redemptions,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Redemption::try_from).collect()
+}
+
+/// Reads and locks the holds of offers that have run out, but for those whose next step is being decided elsewhere.
+pub(super) async fn redemptions_expired_lock(
+    conn: &mut PgConnection,
+    (community, now): (Uuid, DateTime<Utc>),
+    offers: &[Uuid],
+) -> sqlx::Result<Vec<Redemption>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        -- redemption.redemptions_expired_lock
+        select redemption.*
+        from unnest((select $2::uuid[])) as wanted (id)
+        cross join lateral (
+            select community_id, redemption_id, member_id, offer_id, merchant_id, programme_id, offer_revision, title, unit_points,
+                asset, reversal_days, quantity, captured_quantity, reversed_quantity, reversals, state, expires_at, created_at,
+                captured_at, ledger_entry, terminal_id, store_id, assisted_by, offline_code_id, sold_at
+            from redemption.redemption
+            where community_id = $1 and offer_id = wanted.id and state = 'held' and expires_at <= $3
+            order by expires_at
+            limit 100
+            for no key update skip locked
+        ) as redemption
+        "#,
+        community,
+        offers,
         now,
     )
     .fetch_all(conn)
@@ -219,74 +181,6 @@ pub async fn redemption_due_offer(
         community: row.community_id,
         id: row.offer_id,
     }))
-}
-
-/// Writes what can change of a redemption.
-pub async fn redemption_update(
-    conn: &mut PgConnection,
-    redemption: &Redemption,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        -- redemption.redemption_update
-        update redemption.redemption
-        set state = $3, captured_quantity = $4, reversed_quantity = $5, reversals = $6, captured_at = $7, ledger_entry = $8
-        where community_id = $1 and redemption_id = $2
-        "#,
-        redemption.community,
-        redemption.id,
-        redemption.state.as_str(),
-        redemption.captured_quantity,
-        redemption.reversed_quantity,
-        redemption.reversals,
-        redemption.captured_at,
-        redemption.ledger_entry,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Removes a redemption that never came about.
-pub async fn redemption_delete(conn: &mut PgConnection, name: Name) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        -- redemption.redemption_delete
-        delete from redemption.redemption where community_id = $1 and redemption_id = $2
-        "#,
-        name.community,
-        name.id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Sums what a member has of an offer, net of reversals, with what is still pending.
-pub async fn redemption_quantity_of(
-    db: impl PgExecutor<'_>,
-    offer: Name,
-    member: Uuid,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"
-        -- redemption.redemption_quantity_of
-        select coalesce(sum(
-            case
-                when state in ('pending', 'held') then quantity
-                when state = 'captured' then captured_quantity - reversed_quantity
-                else 0
-            end
-        ), 0)::bigint as "quantity!"
-        from redemption.redemption
-        where community_id = $1 and offer_id = $2 and member_id = $3
-        "#,
-        offer.community,
-        offer.id,
-        member,
-    )
-    .fetch_one(db)
-    .await
 }
 
 /// What a member has of each offer of a merchant, net of reversals, with what is still pending.

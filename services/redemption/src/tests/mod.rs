@@ -1,5 +1,6 @@
 //! Use cases on a real Postgres, with the other services out of reach: what is decided here, and what is left for later.
 
+mod batches;
 mod calls;
 mod closing;
 mod steps;
@@ -18,13 +19,12 @@ use uuid::Uuid;
 use crate::{
     Call, Error, KnownBy, ListFilter, NewAgreement, NewMerchant, Order, Page, ROLE, Redemption,
     Reversal,
-    call::Stop,
     domain::{
-        self, Audience, LedgerReceipt, LedgerRefusal, Member, MemberKind, Name, Offer, OfferState,
-        RedemptionState, Refusal, Verdict, Zone,
+        self, Audience, Begun, LedgerReceipt, LedgerRefusal, Member, MemberKind, Name, Offer,
+        OfferState, RedemptionState, Refusal, Taking, Verdict, Way, Zone,
     },
+    engine::{Ask, Decision, Wish},
     store::{self, Lease, NewPrice, Outcome},
-    take::Way,
 };
 
 const MEMBER: Member = Member {
@@ -125,13 +125,33 @@ impl Shop {
     }
 
     async fn reserve(&self, call: &Call, order: Order, way: Way) -> Result<(), Refusal> {
-        match self.service.reserve::<()>(call, order, way, &MEMBER).await {
-            Ok(()) => panic!("a reservation is answered by the ledger"),
-            Err(Stop::Known(Outcome::Pending)) => Ok(()),
-            Err(Stop::Failed(Error::Refused(refusal))) => Err(refusal),
-            Err(Stop::Known(outcome)) => panic!("{outcome:?}"),
-            Err(Stop::Failed(error)) => panic!("{error}"),
+        let member = Some(MEMBER);
+        match self
+            .decide(
+                call,
+                Wish::Take(Taking {
+                    order,
+                    way,
+                    member,
+                    assisted_by: None,
+                }),
+            )
+            .await
+        {
+            Decision::Begun(_) | Decision::Known(Outcome::Pending) => Ok(()),
+            Decision::Known(Outcome::Refused(refusal)) => Err(refusal),
+            other => panic!("{other:?}"),
         }
+    }
+
+    async fn decide(&self, call: &Call, wish: Wish) -> Decision {
+        let ask = Ask {
+            call: call.clone(),
+            wish,
+            traceparent: None,
+        };
+        let decided = self.service.engine.decide(ask, Deadline::default());
+        decided.await.unwrap()
     }
 
     /// Lets the ledger's answer to a step come in.
@@ -142,8 +162,12 @@ impl Shop {
             .unwrap()
             .unwrap();
         let redemption = self.redemption(operation.redemption).await.unwrap();
-        let written = self.service.write_verdict(&operation, redemption, &verdict);
-        written.await.unwrap()
+        let step = Begun {
+            operation,
+            redemption,
+        };
+        let settled = self.service.engine.settle(step, verdict).await.unwrap();
+        settled.unwrap().refusal
     }
 
     fn done(&self) -> Verdict {

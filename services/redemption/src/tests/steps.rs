@@ -15,11 +15,14 @@ async fn the_second_answer_to_one_step_changes_nothing() {
     let operation = operation.await.unwrap().unwrap();
     let held = shop.redemption(id).await.unwrap();
 
-    for _ in 0..2 {
-        let done = shop.done();
-        let written = shop.service.write_verdict(&operation, held.clone(), &done);
-        assert_eq!(written.await.unwrap(), None);
-    }
+    let step = Begun {
+        operation,
+        redemption: held,
+    };
+    let engine = &shop.service.engine;
+    let first = engine.settle(step.clone(), shop.done()).await.unwrap();
+    assert_eq!(first.unwrap().refusal, None);
+    assert_eq!(engine.settle(step, shop.done()).await.unwrap(), None);
 
     assert_eq!(shop.stock_left().await, 10);
     assert_eq!(shop.state(id).await, RedemptionState::Released);
