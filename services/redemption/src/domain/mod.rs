@@ -9,6 +9,7 @@ mod member_code;
 mod merchant;
 mod offer;
 mod offline_code;
+mod operation;
 mod redemption;
 mod refusal;
 mod statement;
@@ -30,10 +31,8 @@ pub use offline_code::{
     FORWARD_TIME, KeptOfflineCode, MOST_CODES, OFFLINE_TIME, OfflineCode, OfflineKeys, OfflineSale,
     OfflineState, has_come,
 };
-pub use redemption::{
-    HEAD_START, Kind, LedgerReceipt, LedgerRefusal, MAX_QUANTITY, OfflineUse, Operation,
-    Redemption, RedemptionState, Settled, Verdict,
-};
+pub use operation::{HEAD_START, Kind, LedgerReceipt, LedgerRefusal, Operation, Verdict};
+pub use redemption::{MAX_QUANTITY, OfflineUse, Redemption, RedemptionState, Settled};
 pub use refusal::{Inactive, Refusal, Resource, SettlementRefusal};
 pub use statement::{
     Adjustment, KnownStep, MerchantAccount, Payment, Posting, Settlement, Statement, StatementName,

@@ -2,11 +2,13 @@
 
 mod activity;
 mod ledger;
+mod postings;
 
 use std::{future::Future, time::Duration};
 
 pub use activity::{Activity, Programme};
-pub use ledger::{Ledger, NewAccount, PostingQuery, Purse};
+pub use ledger::{Ledger, NewAccount, Purse};
+pub use postings::PostingQuery;
 use runtime::Deadline;
 use tonic::{Code, Request, Response, Status};
 
