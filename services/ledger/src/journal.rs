@@ -1,7 +1,5 @@
 //! Use cases that write to the journal or read it.
 
-use uuid::Uuid;
-
 use crate::{
     Error, Ledger,
     domain::{
@@ -32,8 +30,8 @@ impl Ledger {
         let entry = self
             .post_one(community, id, Command::CreateHold(hold))
             .await?;
-        self.hold_as_answered(community, entry.sequence, entry.sequence)
-            .await
+        let made = Hold::as_made(&entry);
+        Ok(made.ok_or(Refusal::HoldNotFound { hold: id.0 })?)
     }
 
     /// Moves what is reserved, or a part of it.
@@ -43,11 +41,12 @@ impl Ledger {
         id: RequestId,
         capture: CaptureHold,
     ) -> Result<(Hold, Entry), Error> {
+        let hold = capture.hold;
         let entry = self
             .post_one(community, id, Command::CaptureHold(capture))
             .await?;
         let hold = self
-            .hold_as_answered(community, entry.related.unwrap_or_default(), entry.sequence)
+            .hold_as_answered(community, hold, entry.sequence)
             .await?;
         Ok((hold, entry))
     }
@@ -59,11 +58,11 @@ impl Ledger {
         id: RequestId,
         release: ReleaseHold,
     ) -> Result<Hold, Error> {
+        let hold = release.hold;
         let entry = self
             .post_one(community, id, Command::ReleaseHold(release))
             .await?;
-        self.hold_as_answered(community, entry.related.unwrap_or_default(), entry.sequence)
-            .await
+        self.hold_as_answered(community, hold, entry.sequence).await
     }
 
     /// Undoes a transfer or a capture, wholly or in part.
@@ -126,15 +125,16 @@ impl Ledger {
         Ok(outcome?)
     }
 
+    /// The hold as the request that posted `sequence` left it. It needs no snapshot: all that it reads is as it was then.
     async fn hold_as_answered(
         &self,
         community: CommunityId,
-        hold_sequence: i64,
+        hold: RequestId,
         sequence: i64,
     ) -> Result<Hold, Error> {
-        let mut tx = self.snapshot().await?;
-        let recorded = store::hold_recorded(&mut tx, community, hold_sequence).await?;
-        let not_found = Refusal::HoldNotFound { hold: Uuid::nil() };
+        let mut conn = self.pool.acquire().await?;
+        let recorded = store::hold_recorded(&mut conn, community, hold).await?;
+        let not_found = Refusal::HoldNotFound { hold: hold.0 };
         Ok(recorded.ok_or(not_found)?.as_answered(sequence))
     }
 

@@ -85,6 +85,28 @@ pub struct Entry {
     pub recorded_at: DateTime<Utc>,
 }
 
+impl Hold {
+    /// A hold as its own entry left it; `None` for another entry.
+    pub fn as_made(entry: &Entry) -> Option<Self> {
+        if entry.kind != EntryKind::Hold {
+            return None;
+        }
+        let (id, _) = entry.request?;
+        Some(Self {
+            id,
+            sequence: entry.sequence,
+            debit: entry.debit,
+            credit: entry.credit,
+            amount: entry.amount,
+            captured: 0,
+            released: 0,
+            state: HoldState::Open,
+            expires_at: entry.expires_at?,
+            created_at: entry.recorded_at,
+        })
+    }
+}
+
 /// A hold's entry with all entries about it, from which the hold can be told as it stood at any sequence.
 pub struct RecordedHold {
     /// The hold as it stands now.

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{entry::entries_related, entry_find, unknown};
+use super::{entry::entries_related, unknown};
 use crate::domain::{AccountId, CommunityId, Hold, RecordedHold, RequestId};
 
 /// A hold as it stands.
@@ -23,8 +23,13 @@ pub(super) async fn holds_find(
     let rows = sqlx::query!(
         r#"
         -- ledger.holds_find
-        select hold_id, sequence, debit_account_id, credit_account_id, amount, captured, released, state, expires_at, created_at
-        from ledger.hold where community_id = $1 and hold_id = any($2)
+        select hold.*
+        from unnest((select $2::uuid[])) as wanted (id)
+        cross join lateral (
+            select hold_id, sequence, debit_account_id, credit_account_id, amount, captured, released, state, expires_at, created_at
+            from ledger.hold where community_id = $1 and hold_id = wanted.id
+            offset 0
+        ) as hold
         "#,
         community.0,
         ids,
@@ -49,20 +54,15 @@ pub(super) async fn holds_find(
         .collect()
 }
 
-/// A hold, found by its entry, with everything the journal says of it.
+/// A hold with everything the journal says of it.
 pub async fn hold_recorded(
     conn: &mut PgConnection,
     community: CommunityId,
-    sequence: i64,
+    id: RequestId,
 ) -> sqlx::Result<Option<RecordedHold>> {
-    // A hold is named by the request that made it.
-    let entry = entry_find(conn, community, sequence).await?;
-    let Some((id, _)) = entry.and_then(|entry| entry.request) else {
-        return Ok(None);
-    };
     let Some(hold) = hold_find(conn, community, id).await? else {
         return Ok(None);
     };
-    let entries = entries_related(conn, community, &[sequence]).await?;
+    let entries = entries_related(conn, community, &[hold.sequence]).await?;
     Ok(Some(RecordedHold { hold, entries }))
 }

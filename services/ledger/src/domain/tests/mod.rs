@@ -298,6 +298,8 @@ fn a_hold_is_told_again_as_each_request_left_it() {
             entries: entries.collect(),
             hold,
         };
+        let made = book.changes.entries.iter().find_map(Hold::as_made);
+        assert_eq!(made, Some(told[0].1.clone()));
         for (sequence, as_it_was) in told {
             assert_eq!(recorded.as_answered(sequence), as_it_was);
         }
