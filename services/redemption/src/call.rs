@@ -97,7 +97,16 @@ impl Redemption {
 
     /// Begins a transaction that has claimed the call's id.
     pub(crate) async fn begin(&self, call: &Call) -> Result<Transaction<'static, Postgres>, Stop> {
-        let mut tx = self.pool.begin().await?;
+        let tx = self.pool.begin().await?;
+        self.claimed(tx, call).await
+    }
+
+    /// The same of a transaction that has begun.
+    pub(crate) async fn claimed(
+        &self,
+        mut tx: Transaction<'static, Postgres>,
+        call: &Call,
+    ) -> Result<Transaction<'static, Postgres>, Stop> {
         if store::answer_claim(&mut tx, call, self.clock.now()).await? {
             return Ok(tx);
         }

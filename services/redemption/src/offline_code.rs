@@ -220,7 +220,8 @@ impl Redemption {
             takes: BTreeSet::from([(sale.offer, payer)]),
             ..Needs::default()
         };
-        let mut tx = self.begin(call).await?;
+        let tx = store::begin(&self.pool).await?;
+        let mut tx = self.claimed(tx, call).await?;
         let mut book = self.open(&mut tx, call.community, &needs).await?;
         let has_expired = book.expire(&HashSet::from([sale.offer])) > 0;
         if let Some(stand) = book.offers.get_mut(&sale.offer) {
