@@ -81,7 +81,7 @@ impl Redemption {
         let counters = Counters::new(Limits::default(), &clock);
         let recovery = Nudge::default();
         Self {
-            engine: Engine::new(pool.clone(), clock.clone(), recovery.clone()),
+            engine: Engine::new(pool.clone(), clock.clone(), ids.clone(), recovery.clone()),
             members: Members::default(),
             owners: KnownOwners::default(),
             pool,

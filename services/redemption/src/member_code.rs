@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Redemption,
+    call::Stop,
     domain::{
         CODE_TIME, Card, CardState, Counter, HANDLE_TIME, Handle, Member, MemberCode, Name, Offer,
         Pin, PinHash, Refusal, Resource, Shown, band,
@@ -111,7 +112,7 @@ impl Redemption {
                 let checked = match &presented {
                     Presented::Code(code) => Checked::Code(code),
                     Presented::Card(number, pin) => {
-                        Checked::Card(self.check_pin(call.community, number, pin).await?)
+                        Checked::Card(self.check_pin(&call, number, pin).await?)
                     }
                 };
                 let mut tx = self.begin(&call).await?;
@@ -137,6 +138,11 @@ impl Redemption {
                 self.finish(tx, &call, handle).await
             })
             .await?;
+        // A repeated call may come late; what a till is told of a member it is told for a short time.
+        let expired_at = handle.expires_at;
+        if expired_at <= self.clock.now() {
+            return Err(Refusal::HandleExpired { expired_at }.into());
+        }
         self.look_at(handle, deadline).await
     }
 
@@ -166,12 +172,8 @@ impl Redemption {
     }
 
     /// Finds the card with a number whose PIN this is. A wrong one is counted before anyone is told.
-    async fn check_pin(
-        &self,
-        community: Uuid,
-        number: &MemberCode,
-        pin: &Pin,
-    ) -> Result<Name, Error> {
+    async fn check_pin(&self, call: &Call, number: &MemberCode, pin: &Pin) -> Result<Name, Stop> {
+        let community = call.community;
         let (id, kept) = store::card_find_by_number(&self.pool, community, number.hash())
             .await?
             .ok_or(Refusal::MemberCodeInvalid)?;
@@ -181,12 +183,14 @@ impl Redemption {
         if worked(move || pin.is(&kept)).await? {
             return Ok(name);
         }
-        let mut tx = self.pool.begin().await?;
+        // The id is claimed and its answer written with the count, so a call that is made twice counts once.
+        let mut tx = self.begin(call).await?;
         let card = store::card_lock(&mut tx, name).await?;
         let card = card.ok_or(not_found(Resource::MemberCard, name))?;
         card.admit()?;
         let (card, refusal) = card.miss();
         store::card_update(&mut tx, &card).await?;
+        store::answer_set_refusal(&mut tx, call, &refusal).await?;
         tx.commit().await?;
         if card.state == CardState::Blocked {
             tracing::warn!(card.id = %id, "Blocked member card {id}: too many wrong PINs");
@@ -323,7 +327,12 @@ impl Redemption {
                     wrong_pins: 0,
                     created_at: self.clock.now(),
                 };
-                store::card_insert(&mut tx, &card, secrets).await?;
+                let inserted = store::card_insert(&mut tx, &card, secrets).await;
+                inserted.map_err(|error| match runtime::constraint(&error) {
+                    // Another card of the member was made in this moment.
+                    Some("member_card_one") => Error::Conflict,
+                    _ => Error::Store(error),
+                })?;
                 let hash = secrets.number.0;
                 self.finish(tx, &call, Made { hash, what: card }).await
             })
@@ -334,8 +343,7 @@ impl Redemption {
         };
         if made.hash != secrets.number.0 {
             let mut conn = self.pool.acquire().await?;
-            store::card_set_number(&mut conn, name, secrets.number).await?;
-            store::card_set_pin(&mut conn, name, secrets.pin).await?;
+            store::card_set_secrets(&mut conn, name, secrets).await?;
         }
         Ok((self.find_card(name).await?, number, pin))
     }
@@ -355,8 +363,12 @@ impl Redemption {
             })
             .await?;
         if made.hash != hashed.hash {
-            let mut conn = self.pool.acquire().await?;
-            store::card_set_pin(&mut conn, name, hashed).await?;
+            let mut tx = self.pool.begin().await?;
+            let card = store::card_lock(&mut tx, name).await?;
+            let card = card.ok_or(not_found(Resource::MemberCard, name))?.reset()?;
+            store::card_update(&mut tx, &card).await?;
+            store::card_set_pin(&mut tx, name, hashed).await?;
+            tx.commit().await?;
         }
         Ok(pin)
     }

@@ -14,9 +14,9 @@ use crate::{
     Error, Redemption,
     call::Stop,
     domain::{
-        self, Cause, FORWARD_TIME, Hindrance, KeptOfflineCode, KnownBy, MOST_CODES, Member, Name,
-        OFFLINE_TIME, OfflineCode, OfflineKeys, OfflineSale, OfflineState, OfflineUse, Order,
-        Refusal, Resource, Stand, Taking, Till, Verdict, Way, has_come,
+        self, Audience, Cause, FORWARD_TIME, Hindrance, KeptOfflineCode, KnownBy, MOST_CODES,
+        Member, Name, OFFLINE_TIME, OfferState, OfflineCode, OfflineKeys, OfflineState, OfflineUse,
+        Order, Refusal, Resource, Stand, Taking, Till, Verdict, Way, has_come,
     },
     store::{self, Call, Needs, Outcome, Page},
 };
@@ -145,6 +145,11 @@ impl Redemption {
             let Some(kept) = store::offline_code_find(&self.pool, name).await? else {
                 continue;
             };
+            let expired_at = kept.code.expires_at;
+            if expired_at <= self.clock.now() {
+                refused = Some(Refusal::OfflineCodeExpired { expired_at });
+                continue;
+            }
             match self.ledger.hold_in_advance(&kept, deadline).await? {
                 Verdict::Done(_) => {
                     let text = self.offline.keys.sign(&kept.code);
@@ -196,11 +201,7 @@ impl Redemption {
                 ..name
             };
             let member = self.activity.member(payer, deadline).await?;
-            // The goods are given, and the points were held while the person was there.
-            let member = Member {
-                is_erased: false,
-                ..member.ok_or(not_found(Resource::Member, payer))?
-            };
+            let member = member.ok_or(not_found(Resource::Member, payer))?;
             self.forward(&call, name, &sale, member).await
         })
         .await
@@ -212,7 +213,7 @@ impl Redemption {
         call: &Call,
         code: Name,
         sale: &Forwarded,
-        member: Member,
+        mut member: Member,
     ) -> Result<domain::Redemption, Stop> {
         let kept = store::offline_code_find(&self.pool, code).await?;
         let payer = kept.ok_or(Refusal::OfflineCodeInvalid)?.member;
@@ -223,12 +224,17 @@ impl Redemption {
         let tx = store::begin(&self.pool).await?;
         let mut tx = self.claimed(tx, call).await?;
         let mut book = self.open(&mut tx, call.community, &needs).await?;
-        let has_expired = book.expire(&HashSet::from([sale.offer])) > 0;
-        if let Some(stand) = book.offers.get_mut(&sale.offer) {
-            self.as_sold(&mut tx, stand, sale.sold_at).await?;
-        }
+        let has_expired = book.expire(&HashSet::from([sale.offer]), || self.ids.next()) > 0;
         let kept = store::offline_code_lock(&mut tx, code).await?;
         let kept = kept.ok_or(Refusal::OfflineCodeInvalid)?;
+        kept.check(sale.sold_at, book.now)?;
+        if let Some(stand) = book.offers.get_mut(&sale.offer) {
+            self.as_sold(&mut tx, stand, sale.sold_at).await?;
+            // The goods are given, and the points were held while the person was there.
+            if std::mem::take(&mut member.is_erased) {
+                stand.offer.audience = Audience::All;
+            }
+        }
         let taking = taking_of(&kept, sale, member);
         let cause = Cause {
             id: call.request_id,
@@ -242,11 +248,7 @@ impl Redemption {
         if kept.code.programme != sold.programme {
             return Err(Refusal::OfflineCodeInvalid.into());
         }
-        kept.pay(&OfflineSale {
-            points: sold.points(sold.quantity),
-            sold_at: sale.sold_at,
-            now: book.now,
-        })?;
+        kept.covers(sold.points(sold.quantity))?;
         store::offline_code_use(&mut tx, code, (sold.id, sale.sold_at)).await?;
         store::write(&mut tx, &book).await?;
         tx.commit().await?;
@@ -256,7 +258,7 @@ impl Redemption {
         Err(Stop::Known(Outcome::Pending))
     }
 
-    /// Puts the offer's terms back to what they were at an instant.
+    /// Puts the offer's terms back to what they were at an instant. Since when it is paused or ended is not known: it is taken as it was before.
     async fn as_sold(
         &self,
         conn: &mut PgConnection,
@@ -269,6 +271,9 @@ impl Redemption {
         };
         let (offer, merchant) = (name(stand.offer.id), name(stand.offer.merchant));
         let date = stand.offer.local_date(sold_at);
+        if let OfferState::Paused | OfferState::Ended = stand.offer.state {
+            stand.offer.state = OfferState::Active;
+        }
         stand.agreed = store::agreement_covers(&mut *conn, merchant, date).await?;
         if let Some((revision, points)) = store::offer_price_at(conn, offer, sold_at).await? {
             (stand.offer.revision, stand.offer.points) = (revision, points);

@@ -33,36 +33,50 @@ impl Owners {
     }
 }
 
-/// What is known of owners, by community and id. Clones share everything.
+/// What something is. Callers choose the ids of both, so an id alone says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    Offer,
+    Redemption,
+}
+
+/// By community, kind and id.
+type Known = HashMap<(Uuid, Of, Uuid), Owners>;
+
+/// What is known of owners. Clones share everything.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct KnownOwners(Arc<Mutex<HashMap<(Uuid, Uuid), Owners>>>);
+pub(crate) struct KnownOwners(Arc<Mutex<Known>>);
 
 impl KnownOwners {
     /// Keeps whose a redemption is that the ledger knows.
     pub fn keep_redemption(&self, redemption: &domain::Redemption) {
         let owners = Owners::of(redemption);
-        self.keep(redemption.community, redemption.id, owners);
+        self.keep(
+            (redemption.community, Of::Redemption, redemption.id),
+            owners,
+        );
     }
 
-    fn keep(&self, community: Uuid, id: Uuid, owners: Owners) -> Owners {
+    fn keep(&self, of: (Uuid, Of, Uuid), owners: Owners) -> Owners {
         let mut known = self.0.lock().expect("no holder of this lock panics");
         if known.len() >= MANY {
             known.clear();
         }
-        known.insert((community, id), owners);
+        known.insert(of, owners);
         owners
     }
 
-    fn find(&self, name: Name) -> Option<Owners> {
+    fn find(&self, of: (Uuid, Of, Uuid)) -> Option<Owners> {
         let known = self.0.lock().expect("no holder of this lock panics");
-        known.get(&(name.community, name.id)).copied()
+        known.get(&of).copied()
     }
 }
 
 impl Redemption {
     /// Whose an offer is, if it is there.
     pub(crate) async fn owners_of_offer(&self, name: Name) -> Result<Option<Owners>, Error> {
-        if let Some(owners) = self.owners.find(name) {
+        let of = (name.community, Of::Offer, name.id);
+        if let Some(owners) = self.owners.find(of) {
             return Ok(Some(owners));
         }
         let offer = self.find_offer(name).await?;
@@ -71,13 +85,14 @@ impl Redemption {
                 merchant: offer.merchant,
                 member: None,
             };
-            self.owners.keep(name.community, name.id, owners)
+            self.owners.keep(of, owners)
         }))
     }
 
     /// Whose a redemption is, if it is there. One that waits for the ledger may still go, so it is not kept.
     pub(crate) async fn owners_of_redemption(&self, name: Name) -> Result<Option<Owners>, Error> {
-        if let Some(owners) = self.owners.find(name) {
+        let of = (name.community, Of::Redemption, name.id);
+        if let Some(owners) = self.owners.find(of) {
             return Ok(Some(owners));
         }
         let redemption = self.find_redemption(name).await?;

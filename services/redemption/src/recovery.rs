@@ -43,9 +43,10 @@ impl Redemption {
 
     /// Ends the holds of one offer that have run out, and settles the due steps of one community.
     pub async fn recover(&self) -> Result<Progress, Error> {
-        let expired = self.expire_due().await?;
+        // What can't be ended keeps nothing else from being settled.
+        let expired = self.expire_due().await;
         let settled = self.settle_due().await?;
-        Ok(match (expired, settled) {
+        Ok(match (expired?, settled) {
             (Progress::Idle, Progress::Idle) => Progress::Idle,
             (Progress::More, _) | (_, Progress::More) => Progress::More,
         })
@@ -62,7 +63,7 @@ impl Redemption {
         };
         let mut tx = store::begin(&self.pool).await?;
         let mut book = self.open(&mut tx, offer.community, &needs).await?;
-        let stock_back = book.expire(&HashSet::from([offer.id]));
+        let stock_back = book.expire(&HashSet::from([offer.id]), || self.ids.next());
         store::write(&mut tx, &book).await?;
         tx.commit().await?;
         // None: someone else is at it.

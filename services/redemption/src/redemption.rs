@@ -87,10 +87,9 @@ impl Redemption {
         };
         let mut tx = store::begin(&self.pool).await?;
         let mut book = self.open(&mut tx, name.community, &needs).await?;
-        // The ledger gives one answer for ever under one id, so another try needs another.
-        let tries = store::operation_refused_count(&mut *tx, name).await?;
+        // The ledger gives one answer for ever under one id, so another try needs another; and no caller can have chosen it.
         let cause = Cause {
-            id: Uuid::new_v5(&name.id, format!("cancel/{tries}").as_bytes()),
+            id: self.ids.next(),
             traceparent: runtime::current_traceparent(),
         };
         let undoing = book.undo(&cause, name.id)?;

@@ -81,7 +81,7 @@ impl Redemption {
         };
         let mut tx = store::begin(&self.pool).await?;
         let mut book = self.open(&mut tx, call.community, &needs).await?;
-        book.expire(&HashSet::from([order.offer]));
+        book.expire(&HashSet::from([order.offer]), || self.ids.next());
         let redemption = book.admit(call.request_id, taking)?;
         // Nothing would change but holds whose time is over: the recovery loop will see to those.
         tx.rollback().await?;

@@ -186,7 +186,12 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             let id = corner.redemption.rsplit('/').next();
             return json!({"parent": parent, "requestId": id});
         }
-        "ListRedemptions" => json!({"parent": parent, "member": member, "merchant": merchant}),
+        "ListRedemptions" => match role {
+            Some(Role::Merchant | Role::Terminal) => {
+                json!({"parent": parent, "merchant": merchant})
+            }
+            _ => json!({"parent": parent, "member": member, "merchant": merchant}),
+        },
         "CreateAdjustment" => json!({"parent": parent, "adjustment": {
             "programme": programme, "points": {"member": member, "amount": 1}, "reason": "no",
         }}),

@@ -9,6 +9,7 @@ use proto::{
 use runtime::{Holder, Role};
 use serde_json::json;
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 const REDEMPTION: &str = "linli.redemption.v1.RedemptionService";
 
@@ -351,4 +352,63 @@ async fn who_has_no_phone_pays_with_a_card_and_a_pin() {
             .all(|card| card.state() == MemberCardState::Revoked)
     );
     assert_eq!(world.points(&member).await.available, 30);
+}
+
+#[tokio::test]
+async fn a_repeated_scan_tells_nothing_when_its_ten_minutes_are_over() {
+    let world = World::start().await;
+    let (merchant, _, member) = world.counter(50).await;
+    let scan = world.scan(&merchant, &world.code(&member).await.code);
+    world.resolve(scan.clone()).await.unwrap();
+    world.clock.advance(TimeDelta::minutes(10));
+    let late = world.resolve(scan).await.unwrap_err();
+    assert_eq!(reason(&late).1, "MEMBER_HANDLE_EXPIRED");
+}
+
+#[tokio::test]
+async fn an_offer_stays_its_merchants_whatever_id_a_redemption_takes() {
+    let world = World::start().await;
+    let (_, offer, member) = world.counter(50).await;
+    let (elsewhere, other, _) = world.counter(0).await;
+    let taken = red::RedeemRequest {
+        request_id: offer.name.rsplit('/').next().unwrap().to_owned(),
+        ..world.order(&member, &other, 1)
+    };
+    world.redeem(taken).await.unwrap();
+    let web = Web::with_token(&world.token(&Holder {
+        resources: vec![elsewhere.name.clone()],
+        ..Holder::everywhere("owner", [Role::Merchant])
+    }));
+    let pause = json!({"name": offer.name, "requestId": world.id()});
+    let refused = web.post(&url(&world, "PauseOffer"), &pause).await;
+    assert_eq!(refused.code, 403);
+}
+
+#[tokio::test]
+async fn nobody_can_take_the_id_of_a_step_that_nobody_calls_for() {
+    let world = World::start().await;
+    let (_, offer, member) = world.counter(50).await;
+    let held = red::HoldRedemptionRequest {
+        ttl: Some(prost_types::Duration {
+            seconds: 1,
+            nanos: 0,
+        }),
+        ..world.reservation(&member, &offer, 1)
+    };
+    let id: Uuid = held.request_id.parse().unwrap();
+    world.hold(held).await.unwrap();
+    for step in ["expire", "cancel/0"] {
+        let guessed = red::HoldRedemptionRequest {
+            request_id: Uuid::new_v5(&id, step.as_bytes()).to_string(),
+            ..world.reservation(&member, &offer, 1)
+        };
+        world.hold(guessed).await.unwrap();
+    }
+    world.clock.advance(TimeDelta::seconds(1));
+    world
+        .hold(world.reservation(&member, &offer, 1))
+        .await
+        .unwrap();
+    let undone = world.cancel(&id.to_string()).await.unwrap().unwrap();
+    assert_eq!(undone.state(), red::RedemptionState::Expired);
 }

@@ -213,3 +213,50 @@ async fn the_keys_are_there_for_anyone() {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     assert_eq!(keys["keys"][0]["keyId"].as_str().unwrap().len(), 8);
 }
+
+#[tokio::test]
+async fn a_shop_is_paid_though_its_offer_ended_and_its_guest_was_erased_meanwhile() {
+    let world = World::start().await;
+    let (merchant, offer, member) = world.counter(100).await;
+    let elders = world
+        .offer(&merchant)
+        .for_audience(red::Audience::Senior)
+        .active()
+        .await;
+    let senior = world.volunteer().born(1950).with_points(50).await;
+    let ended = world.forwarding(&world.fetch(&member, 1, 30).await[0].code, &offer, 1);
+    let erased = world.forwarding(&world.fetch(&senior, 1, 30).await[0].code, &elders, 1);
+    world.clock.advance(TimeDelta::minutes(1));
+    let end = red::EndOfferRequest {
+        name: offer.name.clone(),
+        request_id: world.id(),
+    };
+    send!(world.clients.redemption, end_offer, end).unwrap();
+    let erase = proto::activity::v1::EraseMemberRequest {
+        name: senior.name.clone(),
+        reason: "asked for it".to_owned(),
+        request_id: world.id(),
+    };
+    send!(world.clients.activity, erase_member, erase).unwrap();
+    world.clock.advance(TimeDelta::minutes(1));
+    for sale in [ended, erased] {
+        let sold = world.forward(sale).await.unwrap();
+        assert_eq!(sold.state(), RedemptionState::Captured);
+    }
+    assert_eq!(world.till(&merchant).await.balance, 20);
+}
+
+#[tokio::test]
+async fn the_second_shop_is_told_of_the_first_whatever_else_is_wrong() {
+    let world = World::start().await;
+    let (merchant, _, member) = world.counter(100).await;
+    let last = world.offer(&merchant).stock(1).limit(1).active().await;
+    let code = &world.fetch(&member, 1, 30).await[0].code;
+    let (first, second) = (
+        world.forwarding(code, &last, 1),
+        world.forwarding(code, &last, 1),
+    );
+    world.forward(first).await.unwrap();
+    let refusal = world.forward(second).await.unwrap_err();
+    assert_eq!(reason(&refusal), "OFFLINE_CODE_USED");
+}

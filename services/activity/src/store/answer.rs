@@ -128,7 +128,7 @@ pub async fn forget_persons(
         -- activity.answer_forget_persons
         update activity.answer
         set fingerprint = '', impersonal = true,
-            answer = answer || '{"birth_year": null, "masked": {"name": "", "phone": ""}}'::jsonb
+            answer = answer || '{"birth_year": null, "team": null, "masked": {"name": "", "phone": ""}}'::jsonb
         where community_id = $1 and request_id in (
             select request_id from activity.answer
             where community_id = $1 and method = 'CreateMember' and not impersonal

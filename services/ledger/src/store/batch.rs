@@ -126,6 +126,9 @@ pub async fn load(
         }
     }
     if !needs.holds.is_empty() {
+        // Several captures of a batch may be of one hold.
+        needs.holds.sort_unstable();
+        needs.holds.dedup();
         let holds = holds_find(conn, community, &needs.holds).await?;
         let sequences: Vec<i64> = holds.iter().map(|hold| hold.sequence).collect();
         let mut parts = allocations_find(conn, community, &sequences).await?;

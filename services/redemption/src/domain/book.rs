@@ -259,8 +259,8 @@ impl Book {
     }
 
     /// Ends the holds of these offers that have run out and gives their stock back, unless a step of theirs is under way: then that
-    /// decides. Returns how many came back; the ledger lets go of the points soon after.
-    pub fn expire(&mut self, offers: &HashSet<Uuid>) -> i64 {
+    /// decides. A step that nobody called for has an id that no caller can have chosen. Returns how many came back; the ledger lets go of the points soon after.
+    pub fn expire(&mut self, offers: &HashSet<Uuid>, mut id_of_step: impl FnMut() -> Uuid) -> i64 {
         let due = self.redemptions.values().filter(|held| {
             let is_over = held.expires_at.is_some_and(|end| end <= self.now);
             held.state == RedemptionState::Held && is_over && offers.contains(&held.offer)
@@ -274,7 +274,7 @@ impl Book {
                 continue;
             };
             let cause = Cause {
-                id: Uuid::new_v5(&id, b"expire"),
+                id: id_of_step(),
                 traceparent: None,
             };
             let operation = Operation {

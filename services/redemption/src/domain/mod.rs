@@ -28,7 +28,7 @@ pub use member_code::{
 pub use merchant::{Agreement, Merchant, MerchantState, MerchantStep};
 pub use offer::{Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone};
 pub use offline_code::{
-    FORWARD_TIME, KeptOfflineCode, MOST_CODES, OFFLINE_TIME, OfflineCode, OfflineKeys, OfflineSale,
+    FORWARD_TIME, KeptOfflineCode, MOST_CODES, OFFLINE_TIME, OfflineCode, OfflineKeys,
     OfflineState, has_come,
 };
 pub use operation::{HEAD_START, Kind, LedgerReceipt, LedgerRefusal, Operation, Verdict};

@@ -175,17 +175,6 @@ pub struct KeptOfflineCode {
     pub sale: Option<(Uuid, DateTime<Utc>)>,
 }
 
-/// A sale that a till made without a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OfflineSale {
-    /// What it comes to.
-    pub points: i64,
-    /// When the goods were given, by the till's clock.
-    pub sold_at: DateTime<Utc>,
-    /// When it is forwarded.
-    pub now: DateTime<Utc>,
-}
-
 impl KeptOfflineCode {
     /// Where it stands by the clock.
     pub fn state_at(&self, now: DateTime<Utc>) -> OfflineState {
@@ -195,26 +184,31 @@ impl KeptOfflineCode {
         }
     }
 
-    /// Whether a sale is paid with it.
-    pub fn pay(&self, sale: &OfflineSale) -> Result<(), Refusal> {
-        let expired = Refusal::OfflineCodeExpired {
-            expired_at: self.code.expires_at,
-        };
+    /// Whether it can pay a sale of a till's time at all.
+    pub fn check(&self, sold_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Refusal> {
         if let Some((_, sold_at)) = self.sale {
             return Err(Refusal::OfflineCodeUsed { sold_at });
         }
-        let is_in_time =
-            (self.code.created_at - SKEW..self.code.expires_at + SKEW).contains(&sale.sold_at);
-        match self.state_at(sale.now) {
-            OfflineState::Held if !is_in_time => Err(expired),
-            OfflineState::Held if sale.points > self.code.points => {
-                Err(Refusal::AmountExceedsCode {
-                    worth: self.code.points,
-                    asked: sale.points,
+        let taken = self.code.created_at - SKEW..self.code.expires_at + SKEW;
+        match self.state_at(now) {
+            OfflineState::Held if taken.contains(&sold_at) => Ok(()),
+            OfflineState::Held | OfflineState::Used | OfflineState::Returned => {
+                Err(Refusal::OfflineCodeExpired {
+                    expired_at: self.code.expires_at,
                 })
             }
-            OfflineState::Held => Ok(()),
-            OfflineState::Used | OfflineState::Returned => Err(expired),
+        }
+    }
+
+    /// Whether it is worth a sale.
+    pub fn covers(&self, points: i64) -> Result<(), Refusal> {
+        let worth = self.code.points;
+        match points > worth {
+            true => Err(Refusal::AmountExceedsCode {
+                worth,
+                asked: points,
+            }),
+            false => Ok(()),
         }
     }
 }
@@ -298,37 +292,32 @@ mod tests {
 
     #[test]
     fn a_code_pays_one_sale_within_its_worth_and_its_time() {
-        let sale = |points, sold_at: &str, now: &str| OfflineSale {
-            points,
-            sold_at: at(sold_at),
-            now: at(now),
-        };
+        let check = |sold_at: &str, now: &str| kept().check(at(sold_at), at(now));
         let expired = Err(Refusal::OfflineCodeExpired {
             expired_at: at("2026-03-11T02:00:00Z"),
         });
         let soon = "2026-03-10T03:00:00Z";
-        assert_eq!(kept().pay(&sale(50, soon, soon)), Ok(()));
-        assert_eq!(kept().pay(&sale(50, soon, "2026-03-14T01:59:59Z")), Ok(()));
-        assert_eq!(kept().pay(&sale(50, soon, "2026-03-14T02:00:00Z")), expired);
+        assert_eq!(check(soon, soon), Ok(()));
+        assert_eq!(check(soon, "2026-03-14T01:59:59Z"), Ok(()));
+        assert_eq!(check(soon, "2026-03-14T02:00:00Z"), expired);
         assert_eq!(
-            kept().pay(&sale(1, "2026-03-11T02:05:00Z", "2026-03-11T03:00:00Z")),
+            check("2026-03-11T02:05:00Z", "2026-03-11T03:00:00Z"),
             expired
         );
-        assert_eq!(kept().pay(&sale(1, "2026-03-10T01:54:59Z", soon)), expired);
+        assert_eq!(check("2026-03-10T01:54:59Z", soon), expired);
+        assert_eq!(kept().covers(50), Ok(()));
         let worth = Refusal::AmountExceedsCode {
             worth: 50,
             asked: 51,
         };
-        assert_eq!(kept().pay(&sale(51, soon, soon)), Err(worth));
+        assert_eq!(kept().covers(51), Err(worth));
         let sold_at = at("2026-03-10T02:30:00Z");
         let used = KeptOfflineCode {
             state: OfflineState::Used,
             sale: Some((Uuid::nil(), sold_at)),
             ..kept()
         };
-        assert_eq!(
-            used.pay(&sale(1, soon, soon)),
-            Err(Refusal::OfflineCodeUsed { sold_at })
-        );
+        let refused = used.check(at(soon), at(soon));
+        assert_eq!(refused, Err(Refusal::OfflineCodeUsed { sold_at }));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use runtime::{is_retryable, is_unavailable};
+use runtime::{Ids, is_retryable, is_unavailable};
 use uuid::Uuid;
 
 use super::{Ask, Decision, Job, Waiting, Wish};
@@ -142,7 +142,12 @@ impl Batch {
     }
 
     /// Applies what the ledger has answered, then what is asked for; `known` is what is kept of these calls.
-    pub(super) fn apply(&self, book: &mut Book, mut known: HashMap<Uuid, Answer>) -> Replies {
+    pub(super) fn apply(
+        &self,
+        book: &mut Book,
+        mut known: HashMap<Uuid, Answer>,
+        ids: &Ids,
+    ) -> Replies {
         let verdicts = self.verdicts.iter();
         let settled = verdicts
             .map(|waiting| {
@@ -154,7 +159,7 @@ impl Batch {
             Wish::Take(taking) => Some(taking.order.offer),
             Wish::Step(..) => None,
         });
-        let stock_back = book.expire(&offers.collect());
+        let stock_back = book.expire(&offers.collect(), || ids.next());
         let asks = self.asks.iter();
         let decided = asks
             .map(|one| decide(&one.work, book, &mut known))

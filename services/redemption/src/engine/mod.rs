@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use runtime::{Clock, Deadline, Nudge};
+use runtime::{Clock, Deadline, Ids, Nudge};
 use sqlx::PgPool;
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
@@ -72,6 +72,7 @@ pub(crate) struct Engine(Arc<Shared>);
 struct Shared {
     pool: PgPool,
     clock: Clock,
+    ids: Ids,
     recovery: Nudge,
     queues: Mutex<HashMap<Uuid, Queue>>,
 }
@@ -100,10 +101,11 @@ struct Waiting<W, R> {
 
 impl Engine {
     /// An engine on a pool whose connections work under the service's role.
-    pub fn new(pool: PgPool, clock: Clock, recovery: Nudge) -> Self {
+    pub fn new(pool: PgPool, clock: Clock, ids: Ids, recovery: Nudge) -> Self {
         Self(Arc::new(Shared {
             pool,
             clock,
+            ids,
             recovery,
             queues: Mutex::default(),
         }))

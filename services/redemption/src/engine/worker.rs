@@ -123,7 +123,7 @@ impl Worker {
             true => Default::default(),
             false => store::answers_find(&mut tx, community, &ids).await?,
         };
-        let replies = batch.apply(&mut book, known);
+        let replies = batch.apply(&mut book, known, &self.shared.ids);
         let fresh = batch.fresh(&replies);
         if !fresh.is_empty() && !store::answers_insert(&mut tx, now, &fresh).await? {
             tx.rollback().await?;

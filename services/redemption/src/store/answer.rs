@@ -106,6 +106,26 @@ pub async fn answer_insert_refusal(
     Ok(())
 }
 
+/// Writes the refusal of a claimed call.
+pub async fn answer_set_refusal(
+    conn: &mut PgConnection,
+    call: &Call,
+    refusal: &Refusal,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- redemption.answer_set_refusal
+        update redemption.answer set refusal = $3 where community_id = $1 and request_id = $2
+        "#,
+        call.community,
+        call.request_id,
+        Json(refusal) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Reads what is kept of a call.
 pub async fn answer_find(
     db: impl PgExecutor<'_>,

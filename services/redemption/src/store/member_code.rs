@@ -201,20 +201,23 @@ pub async fn card_insert(
     Ok(())
 }
 
-/// Writes another number of a card.
-pub async fn card_set_number(
+/// Writes another number and PIN of a card.
+pub async fn card_set_secrets(
     conn: &mut PgConnection,
     name: Name,
-    number: SecretHash,
+    secrets: CardSecrets,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
-        -- redemption.card_set_number
-        update redemption.member_card set number_hash = $3 where community_id = $1 and card_id = $2
+        -- redemption.card_set_secrets
+        update redemption.member_card set number_hash = $3, pin_salt = $4, pin_hash = $5
+        where community_id = $1 and card_id = $2
         "#,
         name.community,
         name.id,
-        &number.0[..],
+        &secrets.number.0[..],
+        &secrets.pin.salt[..],
+        &secrets.pin.hash[..],
     )
     .execute(conn)
     .await?;

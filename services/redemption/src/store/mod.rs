@@ -16,7 +16,8 @@ mod terminal;
 
 pub use answer::{
     Answer, Asked, AuditFilter, Call, Closed, Outcome, answer_claim, answer_find,
-    answer_insert_refusal, answer_list, answer_set, answers_find, answers_insert, answers_set,
+    answer_insert_refusal, answer_list, answer_set, answer_set_refusal, answers_find,
+    answers_insert, answers_set,
 };
 pub use book::{Needs, begin, load, lock};
 pub use changes::write;
@@ -26,7 +27,7 @@ pub use line::{
 };
 pub use member_code::{
     CardSecrets, card_find, card_find_by_number, card_insert, card_list, card_lock,
-    card_revoke_all, card_set_number, card_set_pin, card_update, handle_find, handle_insert,
+    card_revoke_all, card_set_pin, card_set_secrets, card_update, handle_find, handle_insert,
     member_code_lock, member_code_put, member_code_sweep, member_code_use,
 };
 pub use merchant::{
@@ -43,8 +44,7 @@ pub use offline_code::{
     offline_code_use,
 };
 pub use operation::{
-    Lease, operation_claim_due, operation_due_community, operation_find_pending,
-    operation_refused_count, operation_release,
+    Lease, operation_claim_due, operation_due_community, operation_find_pending, operation_release,
 };
 pub use redemption::{
     ListFilter, redemption_due_offer, redemption_find, redemption_list, redemption_quantities_of,

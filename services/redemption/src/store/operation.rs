@@ -39,25 +39,6 @@ pub async fn operation_find_pending(
     }))
 }
 
-/// How many steps of the redemption the ledger has refused.
-pub async fn operation_refused_count(
-    db: impl PgExecutor<'_>,
-    redemption: Name,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"
-        -- redemption.operation_refused_count
-        select count(*) as "count!"
-        from redemption.operation
-        where community_id = $1 and redemption_id = $2 and state = 'refused'
-        "#,
-        redemption.community,
-        redemption.id,
-    )
-    .fetch_one(db)
-    .await
-}
-
 /// Lets a recovery loop take up a pending step from an instant on.
 pub async fn operation_release(
     db: impl PgExecutor<'_>,

@@ -51,7 +51,12 @@ impl Shop {
 
     /// The engine of another process.
     fn replica(&self) -> Engine {
-        Engine::new(self.pool.clone(), self.clock.clone(), Nudge::default())
+        Engine::new(
+            self.pool.clone(),
+            self.clock.clone(),
+            self.service.ids.clone(),
+            Nudge::default(),
+        )
     }
 
     async fn transactions(&self) -> i64 {
