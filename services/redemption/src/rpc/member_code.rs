@@ -21,7 +21,7 @@ use crate::{
 pub(super) const HANDLES: &str = "memberHandles";
 const CARDS: &str = "memberCards";
 
-/// The third service of the contract.
+/// Codes and cards, as the contract names them.
 pub(super) struct MemberCodeRpc(pub Redemption);
 
 #[tonic::async_trait]

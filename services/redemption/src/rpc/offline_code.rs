@@ -21,7 +21,7 @@ const CODES: &str = "offlineCodes";
 const PROGRAMMES: &str = "programmes";
 const MAX_CODE_CHARS: usize = 191;
 
-/// The fourth service of the contract.
+/// Offline codes, as the contract names them.
 pub(super) struct OfflineCodeRpc(pub Redemption);
 
 #[tonic::async_trait]

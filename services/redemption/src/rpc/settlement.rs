@@ -1,6 +1,6 @@
 //! Requests about statements.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use proto::redemption::v1::{self as pb, settlement_service_server::SettlementService};
@@ -15,6 +15,7 @@ use super::{
     read::{self, Asked, fields},
     redemption::REDEMPTIONS,
     sheet,
+    status::DOMAIN,
     terminal::name,
 };
 use crate::{
@@ -31,8 +32,10 @@ const MAX_POINTS: i64 = 1_000_000_000;
 const MAX_DAYS: TimeDelta = TimeDelta::days(92);
 /// How many files are made at once: a long one takes some 200 MB while it is.
 const FILES: usize = 1;
+/// How long a file waits for its turn.
+const FILE_WAIT: Duration = Duration::from_secs(20);
 
-/// The third service of the contract.
+/// Statements, as the contract names them.
 pub(super) struct SettlementRpc {
     service: Redemption,
     files: Arc<Semaphore>,
@@ -242,6 +245,7 @@ impl SettlementService for SettlementRpc {
         request: Request<pb::DownloadStatementsRequest>,
     ) -> Result<Response<pb::DownloadStatementsResponse>, Status> {
         let access = &Access::of(&request);
+        let deadline = Deadline::of(&request);
         let request = request.into_inner();
         let mut fields = fields(access);
         let of = account(&mut fields, "parent", &request.parent);
@@ -252,7 +256,9 @@ impl SettlementService for SettlementRpc {
         fields.finish()?;
         own::merchant(access, merchant(of))?;
         let format = sheet::Format::of(format).ok_or_else(runtime::internal)?;
-        let place = self.files.acquire().await;
+        let wait = deadline.remaining(FILE_WAIT);
+        let place = tokio::time::timeout(wait, self.files.acquire()).await;
+        let place = place.map_err(|_| runtime::rate_limited(DOMAIN, "service", FILE_WAIT))?;
         let _place = place.map_err(|_| runtime::internal())?;
         let days = (days.start, days.end);
         let download = self.service.download_statements(of, days).await?;
