@@ -4,8 +4,8 @@
 //! at its counter: *spread* over 100 offers of as many shops, and *hot*, all for one offer of one shop. Members have earned their points by
 //! verified service, so lots, hours, policies and audiences are all in place.
 //!
-//! Of two runs (PostgreSQL 15, 2 cores shared with other work): 827 and 767 redemptions a second spread, 896 and 805 hot, where 1,000 are
-//! required; a call's p99 56 to 69 ms, where 50 are. A redemption costs 8 statements: its share of the batches, and what the ledger reads to
+//! Of two runs (PostgreSQL 15, 2 cores with nothing else to do): 791 and 740 redemptions a second spread, 776 and 722 hot, where 1,000 are
+//! required; a call's p99 64 to 72 ms, where 50 are. A redemption costs 8 statements: its share of the batches, and what the ledger reads to
 //! answer a capture.
 
 use std::{
