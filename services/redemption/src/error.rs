@@ -1,6 +1,6 @@
 //! How a use case fails.
 
-use crate::domain::Refusal;
+use crate::domain::{Name, Refusal, Resource};
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,5 +28,15 @@ pub enum Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl Error {
+    /// It is not there.
+    pub(crate) fn not_found(resource: Resource, name: Name) -> Self {
+        Self::Refused(Refusal::NotFound {
+            resource,
+            id: name.id,
+        })
     }
 }

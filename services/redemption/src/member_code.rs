@@ -118,7 +118,7 @@ impl Redemption {
                 let mut tx = self.begin(&call).await?;
                 store::merchant_find(&mut *tx, merchant)
                     .await?
-                    .ok_or(not_found(Resource::Merchant, merchant))?;
+                    .ok_or(Error::not_found(Resource::Merchant, merchant))?;
                 let id = self.ids.next();
                 let member = match checked {
                     Checked::Code(code) => {
@@ -186,7 +186,7 @@ impl Redemption {
         // The id is claimed and its answer written with the count, so a call that is made twice counts once.
         let mut tx = self.begin(call).await?;
         let card = store::card_lock(&mut tx, name).await?;
-        let card = card.ok_or(not_found(Resource::MemberCard, name))?;
+        let card = card.ok_or(Error::not_found(Resource::MemberCard, name))?;
         card.admit()?;
         let (card, refusal) = card.miss();
         store::card_update(&mut tx, &card).await?;
@@ -201,7 +201,7 @@ impl Redemption {
     /// Uses a card whose PIN was right; returns whose it is.
     async fn use_card(&self, conn: &mut PgConnection, name: Name) -> Result<Uuid, Error> {
         let card = store::card_lock(conn, name).await?;
-        let card = card.ok_or(not_found(Resource::MemberCard, name))?;
+        let card = card.ok_or(Error::not_found(Resource::MemberCard, name))?;
         card.admit()?;
         let card = card.reset()?;
         store::card_update(conn, &card).await?;
@@ -218,7 +218,7 @@ impl Redemption {
             .activity
             .masked_member(name(handle.member), deadline)
             .await?
-            .ok_or(not_found(Resource::Member, name(handle.member)))?;
+            .ok_or(Error::not_found(Resource::Member, name(handle.member)))?;
         let offers = self.admitted_offers(&handle, &member).await?;
         let mut purses = HashMap::new();
         for usable in &offers {
@@ -264,7 +264,7 @@ impl Redemption {
         let mut conn = self.pool.acquire().await?;
         let state = store::merchant_find(&mut *conn, merchant)
             .await?
-            .ok_or(not_found(Resource::Merchant, merchant))?
+            .ok_or(Error::not_found(Resource::Merchant, merchant))?
             .state;
         let offers = store::offer_list_active(&mut *conn, merchant, MOST_OFFERS).await?;
         let taken = store::redemption_quantities_of(&mut *conn, merchant, handle.member).await?;
@@ -313,7 +313,7 @@ impl Redemption {
             .answered(&call, deadline, async {
                 self.stop_if_known(&call).await?;
                 let known = self.activity.member(member, deadline).await?;
-                let known = known.ok_or(not_found(Resource::Member, member))?;
+                let known = known.ok_or(Error::not_found(Resource::Member, member))?;
                 if known.is_erased {
                     return Err(Refusal::MemberErased.into());
                 }
@@ -355,7 +355,9 @@ impl Redemption {
             .answered(&call, Deadline::default(), async {
                 let mut tx = self.begin(&call).await?;
                 let card = store::card_lock(&mut tx, name).await?;
-                let card = card.ok_or(not_found(Resource::MemberCard, name))?.reset()?;
+                let card = card
+                    .ok_or(Error::not_found(Resource::MemberCard, name))?
+                    .reset()?;
                 store::card_update(&mut tx, &card).await?;
                 store::card_set_pin(&mut tx, name, hashed).await?;
                 let hash = hashed.hash;
@@ -365,7 +367,9 @@ impl Redemption {
         if made.hash != hashed.hash {
             let mut tx = self.pool.begin().await?;
             let card = store::card_lock(&mut tx, name).await?;
-            let card = card.ok_or(not_found(Resource::MemberCard, name))?.reset()?;
+            let card = card
+                .ok_or(Error::not_found(Resource::MemberCard, name))?
+                .reset()?;
             store::card_update(&mut tx, &card).await?;
             store::card_set_pin(&mut tx, name, hashed).await?;
             tx.commit().await?;
@@ -379,7 +383,7 @@ impl Redemption {
             let mut tx = self.begin(&call).await?;
             let card = store::card_lock(&mut tx, name).await?;
             let card = card
-                .ok_or(not_found(Resource::MemberCard, name))?
+                .ok_or(Error::not_found(Resource::MemberCard, name))?
                 .revoke()?;
             store::card_update(&mut tx, &card).await?;
             self.finish(tx, &call, card).await
@@ -394,7 +398,7 @@ impl Redemption {
 
     async fn find_card(&self, name: Name) -> Result<Card, Error> {
         let found = self.find_member_card(name).await?;
-        found.ok_or(not_found(Resource::MemberCard, name))
+        found.ok_or(Error::not_found(Resource::MemberCard, name))
     }
 
     /// Lists a member's cards by id.
@@ -442,11 +446,4 @@ async fn new_pin() -> Result<(Pin, PinHash), Error> {
 async fn worked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::Broken(format!("a PIN: {error}")))
-}
-
-fn not_found(resource: Resource, name: Name) -> Error {
-    Error::Refused(Refusal::NotFound {
-        resource,
-        id: name.id,
-    })
 }

@@ -73,9 +73,12 @@ impl Redemption {
                     ..member
                 };
                 let found = self.activity.programme(programme, deadline).await?;
-                found.ok_or(not_found(Resource::Programme, programme))?;
+                found.ok_or(Error::not_found(Resource::Programme, programme))?;
                 let known = self.activity.member(member, deadline).await?;
-                if known.ok_or(not_found(Resource::Member, member))?.is_erased {
+                if known
+                    .ok_or(Error::not_found(Resource::Member, member))?
+                    .is_erased
+                {
                     return Err(Refusal::MemberErased.into());
                 }
                 let mut tx = self.begin(&call).await?;
@@ -201,8 +204,8 @@ impl Redemption {
                 ..name
             };
             let member = self.activity.member(payer, deadline).await?;
-            let member = member.ok_or(not_found(Resource::Member, payer))?;
-            self.forward(&call, name, &sale, member).await
+            let member = member.ok_or(Error::not_found(Resource::Member, payer))?;
+            self.forward(&call, name, &sale, (payer.id, member)).await
         })
         .await
     }
@@ -213,10 +216,8 @@ impl Redemption {
         call: &Call,
         code: Name,
         sale: &Forwarded,
-        mut member: Member,
+        (payer, mut member): (Uuid, Member),
     ) -> Result<domain::Redemption, Stop> {
-        let kept = store::offline_code_find(&self.pool, code).await?;
-        let payer = kept.ok_or(Refusal::OfflineCodeInvalid)?.member;
         let needs = Needs {
             takes: BTreeSet::from([(sale.offer, payer)]),
             ..Needs::default()
@@ -300,11 +301,4 @@ fn taking_of(kept: &KeptOfflineCode, sale: &Forwarded, member: Member) -> Taking
         member: Some(member),
         assisted_by: None,
     }
-}
-
-fn not_found(resource: Resource, name: Name) -> Error {
-    Error::Refused(Refusal::NotFound {
-        resource,
-        id: name.id,
-    })
 }

@@ -86,11 +86,7 @@ impl Redemption {
         // Nothing would change but holds whose time is over: the recovery loop will see to those.
         tx.rollback().await?;
         let needed = redemption.points(redemption.quantity);
-        let purse = Purse {
-            community: redemption.community,
-            programme: redemption.programme,
-            member: redemption.member,
-        };
+        let purse = Purse::of(&redemption);
         let available = self.ledger.available(purse, deadline).await?;
         if available < needed {
             return Err(Error::Refused(Refusal::InsufficientPoints {

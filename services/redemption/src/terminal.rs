@@ -104,7 +104,7 @@ impl Redemption {
             let mut tx = self.begin(&call).await?;
             store::store_find(&mut *tx, name)
                 .await?
-                .ok_or(not_found(Resource::Store, name))?;
+                .ok_or(Error::not_found(Resource::Store, name))?;
             store::pairing_code_put(&mut tx, name, call.request_id, put).await?;
             let hash = code.hash().0;
             self.finish(
@@ -152,12 +152,12 @@ impl Redemption {
             (Some(by), Some(id)) if by == call.request_id => {
                 store::terminal_find(&mut *tx, name(id))
                     .await?
-                    .ok_or(not_found(Resource::Terminal, name(id)))?
+                    .ok_or(Error::not_found(Resource::Terminal, name(id)))?
             }
             (None, _) => {
                 let shop = store::store_find(&mut *tx, name(kept.store))
                     .await?
-                    .ok_or(not_found(Resource::Store, name(kept.store)))?;
+                    .ok_or(Error::not_found(Resource::Store, name(kept.store)))?;
                 let terminal = Terminal {
                     community,
                     id: self.ids.next(),
@@ -202,7 +202,7 @@ impl Redemption {
                 let mut tx = self.begin(&call).await?;
                 let terminal = store::terminal_lock(&mut tx, name)
                     .await?
-                    .ok_or(not_found(Resource::Terminal, name))?;
+                    .ok_or(Error::not_found(Resource::Terminal, name))?;
                 if terminal.revoked.is_some() {
                     return Err(Refusal::TerminalRevoked.into());
                 }
@@ -235,7 +235,7 @@ impl Redemption {
             };
             let terminal = store::terminal_lock(&mut tx, name)
                 .await?
-                .ok_or(not_found(Resource::Terminal, name))?
+                .ok_or(Error::not_found(Resource::Terminal, name))?
                 .revoke(revoked.at, revoked.reason.clone())?;
             store::terminal_revoke(&mut tx, name, &revoked).await?;
             self.finish(tx, &call, terminal).await
@@ -246,7 +246,7 @@ impl Redemption {
     /// Returns a terminal.
     pub async fn get_terminal(&self, name: Name) -> Result<Terminal, Error> {
         let found = self.find_terminal(name).await?;
-        found.ok_or(not_found(Resource::Terminal, name))
+        found.ok_or(Error::not_found(Resource::Terminal, name))
     }
 
     /// Returns a terminal, if it is there.
@@ -277,11 +277,4 @@ impl Redemption {
             _ => Ok(holder),
         }
     }
-}
-
-fn not_found(resource: Resource, name: Name) -> Error {
-    Error::Refused(Refusal::NotFound {
-        resource,
-        id: name.id,
-    })
 }

@@ -58,6 +58,17 @@ pub struct Purse {
     pub member: Uuid,
 }
 
+impl Purse {
+    /// What pays a redemption.
+    pub fn of(redemption: &Redemption) -> Self {
+        Self {
+            community: redemption.community,
+            programme: redemption.programme,
+            member: redemption.member,
+        }
+    }
+}
+
 impl Ledger {
     /// Makes a client.
     pub fn new(client: Client) -> Self {
@@ -116,10 +127,9 @@ impl Ledger {
         match operation.kind {
             Kind::Hold => self.hold(operation, redemption, deadline).await,
             Kind::Redeem => self.transfer(operation, redemption, deadline).await,
-            Kind::Capture => self.capture(operation, redemption, deadline).await,
+            Kind::Capture | Kind::Forward => self.capture(operation, redemption, deadline).await,
             Kind::Release | Kind::Expire => self.release(operation, redemption, deadline).await,
             Kind::Reverse => self.reverse(operation, redemption, deadline).await,
-            Kind::Forward => self.forward(operation, redemption, deadline).await,
         }
     }
 
@@ -133,7 +143,7 @@ impl Ledger {
         let message = CreateHoldRequest {
             parent: format!("communities/{}", redemption.community),
             request_id: step_id(operation.id, operation.kind).to_string(),
-            debit_account: member_account(purse_of(redemption)),
+            debit_account: member_account(Purse::of(redemption)),
             credit_account: merchant_account(redemption),
             amount: redemption.points(operation.quantity),
             expire_time: Some(runtime::timestamp(end)),
@@ -158,7 +168,7 @@ impl Ledger {
             parent: format!("communities/{}", redemption.community),
             transfers: vec![Transfer {
                 request_id: step_id(operation.id, operation.kind).to_string(),
-                debit_account: member_account(purse_of(redemption)),
+                debit_account: member_account(Purse::of(redemption)),
                 credit_account: merchant_account(redemption),
                 amount: redemption.points(operation.quantity),
                 description: description(operation, redemption),
@@ -191,38 +201,17 @@ impl Ledger {
         redemption: &Redemption,
         deadline: Deadline,
     ) -> Result<Verdict, Error> {
+        // Who is paid was not known when an offline code's points were held.
+        let (held, credit_account) = match redemption.offline {
+            None => (redemption.id, String::new()),
+            Some(offline) => (offline.code, merchant_account(redemption)),
+        };
         let message = CaptureHoldRequest {
-            name: hold_name(redemption),
+            name: hold_name(redemption.community, held),
             request_id: step_id(operation.id, operation.kind).to_string(),
             amount: redemption.points(operation.quantity),
             r#final: true,
-            credit_account: String::new(),
-            description: description(operation, redemption),
-        };
-        let mut client = self.0.clone();
-        let answer = call(SERVICE, deadline, message, |request| async move {
-            client.capture_hold(request).await
-        });
-        verdict(operation, answer.await?, |captured| {
-            receipt_of(&captured.entry.unwrap_or_default())
-        })
-    }
-
-    async fn forward(
-        &self,
-        operation: &Operation,
-        redemption: &Redemption,
-        deadline: Deadline,
-    ) -> Result<Verdict, Error> {
-        let Some(offline) = redemption.offline else {
-            return Err(broken(SERVICE, "a forwarded sale without its code"));
-        };
-        let message = CaptureHoldRequest {
-            name: advance_name(redemption.community, offline.code),
-            request_id: step_id(operation.id, operation.kind).to_string(),
-            amount: redemption.points(operation.quantity),
-            r#final: true,
-            credit_account: merchant_account(redemption),
+            credit_account,
             description: description(operation, redemption),
         };
         let mut client = self.0.clone();
@@ -280,7 +269,7 @@ impl Ledger {
         deadline: Deadline,
     ) -> Result<Verdict, Error> {
         let message = ReleaseHoldRequest {
-            name: hold_name(redemption),
+            name: hold_name(redemption.community, redemption.id),
             request_id: step_id(operation.id, operation.kind).to_string(),
         };
         let mut client = self.0.clone();
@@ -364,25 +353,10 @@ fn step_id(operation: Uuid, kind: Kind) -> Uuid {
     Uuid::new_v5(&operation, format!("ledger/{}", kind.as_str()).as_bytes())
 }
 
-fn advance_name(community: Uuid, code: Uuid) -> String {
-    format!(
-        "communities/{community}/holds/{}",
-        step_id(code, Kind::Hold)
-    )
-}
-
-fn hold_name(redemption: &Redemption) -> String {
-    // The id of a redemption is that of the step that held it.
-    let hold = step_id(redemption.id, Kind::Hold);
-    format!("communities/{}/holds/{hold}", redemption.community)
-}
-
-fn purse_of(redemption: &Redemption) -> Purse {
-    Purse {
-        community: redemption.community,
-        programme: redemption.programme,
-        member: redemption.member,
-    }
+/// The ledger's hold of a redemption or an offline code: it has the id of the step that made it.
+fn hold_name(community: Uuid, id: Uuid) -> String {
+    let hold = step_id(id, Kind::Hold);
+    format!("communities/{community}/holds/{hold}")
 }
 
 fn member_account(purse: Purse) -> String {
