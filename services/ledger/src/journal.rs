@@ -27,7 +27,7 @@ impl Ledger {
         id: RequestId,
         hold: CreateHold,
     ) -> Result<Hold, Error> {
-        let entry = self
+        let (entry, _) = self
             .post_one(community, id, Command::CreateHold(hold))
             .await?;
         let made = Hold::as_made(&entry);
@@ -41,13 +41,14 @@ impl Ledger {
         id: RequestId,
         capture: CaptureHold,
     ) -> Result<(Hold, Entry), Error> {
-        let hold = capture.hold;
-        let entry = self
+        let of = capture.hold;
+        let (entry, hold) = self
             .post_one(community, id, Command::CaptureHold(capture))
             .await?;
-        let hold = self
-            .hold_as_answered(community, hold, entry.sequence)
-            .await?;
+        let hold = match hold {
+            Some(hold) => hold,
+            None => self.hold_as_answered(community, of, entry.sequence).await?,
+        };
         Ok((hold, entry))
     }
 
@@ -58,11 +59,14 @@ impl Ledger {
         id: RequestId,
         release: ReleaseHold,
     ) -> Result<Hold, Error> {
-        let hold = release.hold;
-        let entry = self
+        let of = release.hold;
+        let (entry, hold) = self
             .post_one(community, id, Command::ReleaseHold(release))
             .await?;
-        self.hold_as_answered(community, hold, entry.sequence).await
+        match hold {
+            Some(hold) => Ok(hold),
+            None => self.hold_as_answered(community, of, entry.sequence).await,
+        }
     }
 
     /// Undoes a transfer or a capture, wholly or in part.
@@ -72,8 +76,9 @@ impl Ledger {
         id: RequestId,
         reverse: ReverseEntry,
     ) -> Result<Entry, Error> {
-        self.post_one(community, id, Command::ReverseEntry(reverse))
-            .await
+        let command = Command::ReverseEntry(reverse);
+        let (entry, _) = self.post_one(community, id, command).await?;
+        Ok(entry)
     }
 
     /// A hold as it stands.
@@ -114,18 +119,12 @@ impl Ledger {
         community: CommunityId,
         id: RequestId,
         command: Command,
-    ) -> Result<Entry, Error> {
+    ) -> Result<(Entry, Option<Hold>), Error> {
         let request = Request::new(id, false, command);
-        let outcome = self
-            .engine
-            .post(community, vec![request])
-            .await?
-            .pop()
-            .expect("one request in, one outcome out");
-        Ok(outcome?)
+        self.engine.post_one(community, request).await
     }
 
-    /// The hold as the request that posted `sequence` left it. It needs no snapshot: all that it reads is as it was then.
+    /// The hold as an earlier request that posted `sequence` left it. It needs no snapshot: all that it reads is as it was then.
     async fn hold_as_answered(
         &self,
         community: CommunityId,

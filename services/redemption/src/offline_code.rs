@@ -222,7 +222,7 @@ impl Redemption {
             takes: BTreeSet::from([(sale.offer, payer)]),
             ..Needs::default()
         };
-        let tx = store::begin(&self.pool).await?;
+        let tx = runtime::begin_by_key(&self.pool).await?;
         let mut tx = self.claimed(tx, call).await?;
         let mut book = self.open(&mut tx, call.community, &needs).await?;
         let has_expired = book.expire(&HashSet::from([sale.offer]), || self.ids.next()) > 0;

@@ -61,7 +61,7 @@ impl Redemption {
             expiring: BTreeSet::from([offer.id]),
             ..Needs::default()
         };
-        let mut tx = store::begin(&self.pool).await?;
+        let mut tx = runtime::begin_by_key(&self.pool).await?;
         let mut book = self.open(&mut tx, offer.community, &needs).await?;
         let stock_back = book.expire(&HashSet::from([offer.id]), || self.ids.next());
         store::write(&mut tx, &book).await?;

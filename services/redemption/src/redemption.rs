@@ -85,7 +85,7 @@ impl Redemption {
             redemptions: BTreeSet::from([name.id]),
             ..Needs::default()
         };
-        let mut tx = store::begin(&self.pool).await?;
+        let mut tx = runtime::begin_by_key(&self.pool).await?;
         let mut book = self.open(&mut tx, name.community, &needs).await?;
         // The ledger gives one answer for ever under one id, so another try needs another; and no caller can have chosen it.
         let cause = Cause {

@@ -12,7 +12,7 @@ use crate::{
     },
     engine::Wish,
     remote::Purse,
-    store::{self, Call, Needs},
+    store::{Call, Needs},
 };
 
 impl Redemption {
@@ -79,7 +79,7 @@ impl Redemption {
             takes: BTreeSet::from([(order.offer, order.member)]),
             ..Needs::default()
         };
-        let mut tx = store::begin(&self.pool).await?;
+        let mut tx = runtime::begin_by_key(&self.pool).await?;
         let mut book = self.open(&mut tx, call.community, &needs).await?;
         book.expire(&HashSet::from([order.offer]), || self.ids.next());
         let redemption = book.admit(call.request_id, taking)?;

@@ -14,6 +14,8 @@ use crate::Problem;
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For so long after its last use a connection is taken to be alive.
+const UNTESTED: Duration = Duration::from_secs(1);
 
 /// Connects as the login user of `url` and takes on `role`; an empty role stays the login user.
 ///
@@ -47,6 +49,16 @@ pub async fn connect(url: &str, role: &str, max_connections: u32) -> Result<PgPo
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(CONNECT_TIMEOUT)
+        // One that was at work a moment ago needs no question whether it is alive.
+        .test_before_acquire(false)
+        .before_acquire(|connection, of| {
+            Box::pin(async move {
+                if of.idle_for > UNTESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options))
 }
 

@@ -24,6 +24,7 @@ mod testing;
 mod trace;
 mod web;
 mod worker;
+mod writer;
 
 pub use access::{
     Access, Actor, Authority, Bearer, Callers, Holder, Issuer, KeyRefusal, Keys, Minter, Role,
@@ -52,3 +53,4 @@ pub use telemetry::{Telemetry, current_traceparent, init, init_quiet, span_with_
 #[cfg(any(test, feature = "testing"))]
 pub use testing::{TestDatabase, acquainted, asked, asked_by};
 pub use worker::{Nudge, Progress, spawn_worker};
+pub use writer::{Writer, Writers, begin_by_key};

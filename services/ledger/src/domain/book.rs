@@ -59,6 +59,8 @@ pub struct Changes {
     pub pages: Vec<(AccountId, i64)>,
     /// Holds that changed or are new.
     pub holds: BTreeSet<RequestId>,
+    /// Holds as a capture or a release left them, by the sequence of its entry.
+    pub answered: Map<i64, Hold>,
 }
 
 impl Changes {
@@ -257,9 +259,13 @@ impl Book {
         match &request.command {
             Command::Transfer(transfer) => self.transfer(transfer, identity),
             Command::CreateHold(hold) => self.create_hold(hold, identity),
-            Command::CaptureHold(capture) => self.capture_hold(capture, identity),
+            Command::CaptureHold(capture) => {
+                let sequence = self.capture_hold(capture, identity)?;
+                Ok(self.answered(sequence, capture.hold))
+            }
             Command::ReleaseHold(release) => {
-                self.end_hold(release.hold, EntryKind::Release, identity)
+                let sequence = self.end_hold(release.hold, EntryKind::Release, identity)?;
+                Ok(self.answered(sequence, release.hold))
             }
             Command::ReverseEntry(reverse) => self.reverse_entry(reverse, identity),
             Command::ExpireHold(hold) => self.end_hold(*hold, EntryKind::HoldExpiry, identity),
@@ -267,6 +273,14 @@ impl Book {
                 self.expire_lot(*account, *expires_at, identity)
             }
         }
+    }
+
+    /// Keeps the hold as it stands for the answer to the request that posted `sequence`; a later one of the batch may change it.
+    fn answered(&mut self, sequence: i64, hold: RequestId) -> i64 {
+        if let Some((hold, _)) = self.holds.get(&hold) {
+            self.changes.answered.insert(sequence, hold.clone());
+        }
+        sequence
     }
 
     pub(super) fn account(&self, id: AccountId) -> Result<&Account, Refusal> {

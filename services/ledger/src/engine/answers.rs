@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Job, Outcome, Shared};
+use super::{Done, Job, Shared};
 use crate::{
     Error,
-    domain::{Answer, CommunityId, Entry},
+    domain::{Answer, CommunityId, Entry, Hold, Map},
 };
 
 /// What one transaction did.
@@ -17,10 +17,12 @@ pub(super) struct Posted {
     pub read: Vec<Entry>,
     /// The new entries, by sequence.
     pub written: Vec<Entry>,
+    /// Holds as new entries left them, by sequence.
+    pub holds: Map<i64, Hold>,
 }
 
 impl Posted {
-    fn outcomes(self) -> impl Iterator<Item = Outcome> {
+    fn outcomes(self) -> impl Iterator<Item = Done> {
         let first = self
             .written
             .first()
@@ -30,7 +32,7 @@ impl Posted {
             .into_iter()
             .map(|entry| (entry.sequence, entry))
             .collect();
-        let written = self.written;
+        let (written, mut holds) = (self.written, self.holds);
         let entry = move |sequence: i64| {
             let place = usize::try_from(sequence.checked_sub(first)?).ok();
             let entry = place.and_then(|place| written.get(place));
@@ -38,7 +40,8 @@ impl Posted {
         };
         self.answers.into_iter().map(move |answer| match answer {
             Answer::Posted(sequence) => {
-                Ok(entry(sequence).expect("a posted entry was read or written"))
+                let entry = entry(sequence).expect("a posted entry was read or written");
+                Ok((entry, holds.remove(&sequence)))
             }
             Answer::Refused(refusal) => Err(refusal),
         })
@@ -85,7 +88,7 @@ pub(super) fn answer(shared: &Shared, community: CommunityId, jobs: Vec<Job>, ru
     let mut outcomes = outcomes.into_iter();
     for job in jobs {
         let share: Vec<_> = outcomes.by_ref().take(job.count).collect();
-        let answer = share.into_iter().collect::<Result<Vec<Outcome>, Failure>>();
+        let answer = share.into_iter().collect::<Result<Vec<Done>, Failure>>();
         // The caller may have gone; then it asks again with the same ids.
         let _ = job.answer.send(answer.map_err(Error::from));
     }

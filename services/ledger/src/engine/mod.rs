@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use runtime::{Clock, Deadline};
+use runtime::{Clock, Deadline, Writers};
 use sqlx::PgPool;
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
@@ -25,13 +25,15 @@ use tokio::sync::{
 use self::worker::Worker;
 use crate::{
     Error,
-    domain::{CommunityId, Entry, Refusal, Request},
+    domain::{CommunityId, Entry, Hold, Refusal, Request},
     proof::FreshLeaves,
     watch::Heads,
 };
 
 /// What came of one request: its entry, or why there is none.
 pub type Outcome = Result<Entry, Refusal>;
+/// The same, with the hold as a capture or a release left it, unless it was answered before.
+type Done = Result<(Entry, Option<Hold>), Refusal>;
 
 /// How many requests may wait for one community; more are turned away until some have been answered.
 const MAX_WAITING: usize = 65_536;
@@ -42,12 +44,10 @@ pub struct Engine(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    pool: PgPool,
+    writers: Writers,
     clock: Clock,
     heads: Heads,
     fresh: FreshLeaves,
-    /// As many permits as workers may keep connections.
-    own: Arc<Semaphore>,
     queues: Mutex<HashMap<CommunityId, Queue>>,
 }
 
@@ -63,7 +63,7 @@ struct Job {
     requests: Vec<Request>,
     count: usize,
     deadline: Deadline,
-    answer: oneshot::Sender<Result<Vec<Outcome>, Error>>,
+    answer: oneshot::Sender<Result<Vec<Done>, Error>>,
     /// Given back when the job is done with, whichever way.
     _places: OwnedSemaphorePermit,
 }
@@ -71,11 +71,8 @@ struct Job {
 impl Engine {
     /// An engine on a pool whose connections work under the ledger's role.
     pub fn new(pool: PgPool, clock: Clock, heads: Heads, fresh: FreshLeaves) -> Self {
-        // The other half is for those who read, and for workers that have none of their own.
-        let own = pool.options().get_max_connections() / 2;
         Self(Arc::new(Shared {
-            own: Arc::new(Semaphore::new(own.try_into().unwrap_or_default())),
-            pool,
+            writers: Writers::new(pool),
             clock,
             heads,
             fresh,
@@ -90,6 +87,27 @@ impl Engine {
         community: CommunityId,
         requests: Vec<Request>,
     ) -> Result<Vec<Outcome>, Error> {
+        let done = self.settle(community, requests).await?;
+        let outcomes = done.into_iter().map(|one| one.map(|(entry, _)| entry));
+        Ok(outcomes.collect())
+    }
+
+    /// Posts one request; about a hold, with the hold as it left it, unless it was answered before.
+    pub async fn post_one(
+        &self,
+        community: CommunityId,
+        request: Request,
+    ) -> Result<(Entry, Option<Hold>), Error> {
+        let mut done = self.settle(community, vec![request]).await?;
+        let done = done.pop().expect("one request in, one outcome out");
+        Ok(done?)
+    }
+
+    async fn settle(
+        &self,
+        community: CommunityId,
+        requests: Vec<Request>,
+    ) -> Result<Vec<Done>, Error> {
         let (answer, answered) = oneshot::channel();
         self.enqueue(community, requests, answer)?;
         // Without an answer the worker has died; what it was doing is settled by asking again.
@@ -100,7 +118,7 @@ impl Engine {
         &self,
         community: CommunityId,
         requests: Vec<Request>,
-        answer: oneshot::Sender<Result<Vec<Outcome>, Error>>,
+        answer: oneshot::Sender<Result<Vec<Done>, Error>>,
     ) -> Result<(), Error> {
         let mut queues = self.0.queues.lock().expect("no holder of this lock panics");
         let alive = queues

@@ -2,9 +2,8 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use runtime::{is_retryable, is_unavailable};
-use sqlx::{Postgres, Transaction};
-use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedReceiver};
+use runtime::{Writer, is_retryable, is_unavailable};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     Job, Shared,
@@ -21,8 +20,6 @@ const MAX_BATCH: usize = 8_190;
 const LARGE: usize = 1_000;
 /// How long a worker without work stays, and with it what it knows of its accounts.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long a worker without work keeps its connection.
-const LINGER: Duration = Duration::from_secs(1);
 /// How many accounts of one community are kept between batches.
 const MAX_KEPT: usize = 100_000;
 
@@ -33,22 +30,12 @@ struct Kept {
     accounts: Map<AccountId, Account>,
 }
 
-/// A connection that a worker keeps between batches: a backend that has just posted is faster at it than one that comes fresh from
-/// the pool. It has begun a transaction, in which nothing was done so far.
-#[derive(Debug)]
-struct Own {
-    tx: Transaction<'static, Postgres>,
-    /// Workers may keep some of the pool's connections and not all.
-    permit: OwnedSemaphorePermit,
-}
-
 pub(super) struct Worker {
     shared: Arc<Shared>,
     community: CommunityId,
     waiting: UnboundedReceiver<Job>,
     kept: Kept,
-    /// Given back when no work has come for a while, or when the pool is closing.
-    own: Option<Own>,
+    writer: Writer,
 }
 
 impl Worker {
@@ -58,11 +45,11 @@ impl Worker {
         waiting: UnboundedReceiver<Job>,
     ) -> Self {
         Self {
+            writer: shared.writers.writer(),
             shared,
             community,
             waiting,
             kept: Kept::default(),
-            own: None,
         }
     }
 
@@ -94,12 +81,9 @@ impl Worker {
 
     /// The next job; `None` when the worker is to end.
     async fn wait(&mut self) -> Option<Job> {
-        let lingering = tokio::time::timeout(LINGER, self.waiting.recv());
-        let mut closed = self.shared.pool.close_event();
-        if let Ok(Ok(job)) = closed.do_until(lingering).await {
+        if let Some(job) = self.writer.linger(self.waiting.recv()).await {
             return job;
         }
-        self.own = None;
         loop {
             match tokio::time::timeout(IDLE, self.waiting.recv()).await {
                 Ok(job) => return job,
@@ -189,10 +173,7 @@ impl Worker {
     /// One transaction: lock, read what the requests touch, decide, write, commit.
     async fn post(&mut self, requests: &[Request]) -> sqlx::Result<Posted> {
         let kept = std::mem::take(&mut self.kept);
-        let (mut tx, permit) = match self.own.take() {
-            Some(own) => (own.tx, Some(own.permit)),
-            None => (store::begin(&self.shared.pool).await?, None),
-        };
+        let mut tx = self.writer.begin().await?;
         let needs = Needs::of(requests);
         let journal = store::lock(&mut tx, self.community, &needs, kept.fence).await?;
         let now = self.shared.clock.now();
@@ -202,6 +183,7 @@ impl Worker {
                 answers: Book::new(now, 1).apply(requests),
                 read: Vec::new(),
                 written: Vec::new(),
+                holds: Default::default(),
             });
         };
         let fence = journal.fence;
@@ -212,24 +194,16 @@ impl Worker {
         let read = store::load(&mut tx, self.community, needs, journal, &mut book).await?;
         let answers = book.apply(requests);
         store::write(&mut tx, self.community, &book).await?;
-        let permit = permit.or_else(|| self.shared.own.clone().try_acquire_owned().ok());
-        self.own = match permit {
-            Some(permit) => {
-                store::commit_and_begin(&mut tx).await?;
-                Some(Own { tx, permit })
-            }
-            None => {
-                tx.commit().await?;
-                None
-            }
-        };
+        self.writer.commit(tx).await?;
         self.shared.heads.moved(self.community);
         let written = std::mem::take(&mut book.changes.entries);
+        let holds = std::mem::take(&mut book.changes.answered);
         self.keep(book, fence);
         Ok(Posted {
             answers,
             read,
             written,
+            holds,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The head of a community's journal.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use crate::domain::CommunityId;
 
@@ -14,29 +14,6 @@ pub struct Fence {
     pub definitions: i64,
     /// Number of the last refusal.
     pub last_refusal: i64,
-}
-
-/// Leaves the planner only what goes to rows by their keys. On a table that nobody has analyzed, a join with a list may else read the
-/// whole community, or compare all with all, and a plan is kept for as long as its connection.
-const BY_KEY: &str = "
-    set local enable_seqscan = off;
-    set local enable_hashjoin = off;
-    set local enable_mergejoin = off;
-    set local enable_material = off";
-
-/// Begins a transaction that posts.
-pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let statements = format!("-- ledger.begin\nbegin; {BY_KEY}");
-    pool.begin_with(AssertSqlSafe(statements)).await
-}
-
-/// Commits, and begins the next transaction that posts without waiting once more.
-pub async fn commit_and_begin(tx: &mut Transaction<'static, Postgres>) -> sqlx::Result<()> {
-    let statements = format!("-- ledger.commit_and_begin\ncommit and chain; {BY_KEY}");
-    sqlx::raw_sql(AssertSqlSafe(statements))
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }
 
 /// Opens a community's journal unless it is open.

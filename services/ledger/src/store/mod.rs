@@ -25,10 +25,7 @@ pub use expiry::{
     ExpiringLot, LotQuery, ScheduleQuery, ScheduledExpiry, expiry_schedule, lot_list,
 };
 pub use hold::{hold_find, hold_recorded};
-pub use journal::{
-    Fence, begin, commit_and_begin, journal_lock, journal_open, journal_sequence,
-    journal_sequence_at,
-};
+pub use journal::{Fence, journal_lock, journal_open, journal_sequence, journal_sequence_at};
 pub use proof::{
     CheckpointRow, JournalEnds, account_log, asset_log, checkpoint_find, checkpoint_insert,
     checkpoints_after, communities_unsealed, community_after, definitions_after, journal_ends,

@@ -114,7 +114,7 @@ impl Worker {
     async fn post(&self, batch: &Batch) -> sqlx::Result<Option<Replies>> {
         let community = self.community;
         let needs = batch.needs();
-        let mut tx = store::begin(&self.shared.pool).await?;
+        let mut tx = runtime::begin_by_key(&self.shared.pool).await?;
         let locked = store::lock(&mut tx, community, &needs).await?;
         let now = self.shared.clock.now();
         let mut book = store::load(&mut tx, (community, now), &needs, locked).await?;

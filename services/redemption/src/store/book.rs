@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -12,20 +12,6 @@ use super::{
     redemption::{redemptions_expired_lock, redemptions_lock},
 };
 use crate::domain::{Book, MerchantState, Offer, Redemption, Stand};
-
-/// Leaves the planner only what goes to rows by their keys. On a table that nobody has analyzed, a join with a list may else read the
-/// whole community, and a plan is kept for as long as its connection.
-const BY_KEY: &str = "
-    set local enable_seqscan = off;
-    set local enable_hashjoin = off;
-    set local enable_mergejoin = off;
-    set local enable_material = off";
-
-/// Begins a transaction that works on lists.
-pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let statements = format!("-- redemption.begin\nbegin; {BY_KEY}");
-    pool.begin_with(AssertSqlSafe(statements)).await
-}
 
 /// What a batch of calls has to know.
 #[derive(Debug, Default)]

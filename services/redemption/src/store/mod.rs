@@ -19,7 +19,7 @@ pub use answer::{
     answer_insert_refusal, answer_list, answer_set, answer_set_refusal, answers_find,
     answers_insert, answers_set,
 };
-pub use book::{Needs, begin, load, lock};
+pub use book::{Needs, load, lock};
 pub use changes::write;
 pub use line::{
     LineQuery, dispute_adjusters, dispute_count_open, dispute_insert, dispute_list_unsettled,

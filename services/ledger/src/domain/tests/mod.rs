@@ -285,8 +285,11 @@ fn a_hold_is_told_again_as_each_request_left_it() {
             if matches!(command, Command::ExpireHold(_)) {
                 book.now = day(5);
             }
+            let is_step = matches!(command, Command::CaptureHold(_) | Command::ReleaseHold(_));
             let entry = one(&mut book, number, command).unwrap();
             let (hold, _) = &book.holds[&RequestId(Uuid::from_u128(2))];
+            let answered = book.changes.answered.get(&entry.sequence);
+            assert_eq!(answered, is_step.then_some(hold));
             told.push((entry.sequence, hold.clone()));
         }
         let (_, hold) = told[2].clone();
