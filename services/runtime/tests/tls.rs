@@ -31,7 +31,7 @@ use tokio_rustls::{
     TlsConnector,
     rustls::{
         ClientConfig, RootCertStore,
-        pki_types::{CertificateDer, pem::PemObject},
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -124,6 +124,27 @@ fn seen(request: &tonic::Request<String>) -> Result<tonic::Response<String>, Sta
     Ok(tonic::Response::new(shown))
 }
 
+/// Its contract.
+fn descriptor() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = r#"
+        syntax = "proto3";
+        package test.v1;
+        import "google/protobuf/wrappers.proto";
+        import "linli/access/v1/access.proto";
+        service Mirror {
+            rpc Look(google.protobuf.StringValue) returns (google.protobuf.StringValue) {
+                option (linli.access.v1.callers) = {anyone: true};
+            }
+        }"#;
+    fs::write(folder.path().join("mirror.proto"), contract).unwrap();
+    let ours = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto"));
+    let mut compiler = protox::Compiler::new([folder.path(), &ours]).unwrap();
+    compiler.include_imports(true);
+    compiler.open_file("mirror.proto").unwrap();
+    compiler.encode_file_descriptor_set()
+}
+
 /// A server at noon of 1 June 2026.
 struct Running {
     port: u16,
@@ -156,7 +177,7 @@ impl Running {
             stop: CancellationToken::new(),
         };
         let authority = Authority::new(running.clock.clone(), vec![]).unwrap();
-        let server = Server::new(Mirror::NAME, Routes::new(Mirror), &[])
+        let server = Server::new(Mirror::NAME, Routes::new(Mirror), descriptor().leak())
             .with_tls(Some(running.tls.clone()))
             .with_plain_health(Some(probed));
         tokio::spawn(server.run(listener, authority, running.stop.clone()));
@@ -307,22 +328,26 @@ async fn http_1_and_json_are_served_too() {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(server.servers.pem().as_bytes());
     roots.add(ca.unwrap()).unwrap();
+    let till = Shown::by(&server.clients);
+    let shown = CertificateDer::from_pem_slice(till.certificate.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(till.key.serialize_pem().as_bytes());
     let mut config = ClientConfig::builder()
         .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_client_auth_cert(vec![shown.unwrap()], key.unwrap())
+        .unwrap();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let tcp = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await;
     let connector = TlsConnector::from(Arc::new(config));
     let name = "localhost".try_into().unwrap();
     let mut stream = connector.connect(name, tcp.unwrap()).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    let asked = "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-        content-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let asked = "POST /test.v1.Mirror/Look HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        content-type: application/json\r\ncontent-length: 2\r\n\r\n\"\"";
     stream.write_all(asked.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains(r#""SERVING""#), "{answer}");
+    assert!(answer.contains(&till.thumbprint()), "{answer}");
 }
 
 #[tokio::test]
