@@ -11,12 +11,14 @@
 mod codes;
 mod people;
 mod refusal;
+mod secure;
 mod shop;
 pub mod web;
 pub mod wire;
 
 pub use people::{Member, Volunteer};
 pub use refusal::{Refused, refused};
+pub use secure::{Certificate, Secure};
 pub use shop::{Draft, Merchant, date};
 
 use std::{
@@ -344,12 +346,16 @@ async fn start(
         origins: vec![web::ORIGIN.to_owned()],
         minter: minter.clone(),
         limits,
-        offline: Offline {
-            keys: OfflineKeys::new([[7; 32]]),
-            most_points: 100,
-        },
+        offline: offline(),
     };
     System::start(config).await.unwrap()
+}
+
+fn offline() -> Offline {
+    Offline {
+        keys: OfflineKeys::new([[7; 32]]),
+        most_points: 100,
+    }
 }
 
 /// Looks until it sees something; the world's time stands still.

@@ -17,6 +17,7 @@ use crate::{
         person::{KeptPerson, Masked, Person, Place},
         refusal::{Refusal, Resource},
     },
+    seal::Unreadable,
     store,
 };
 
@@ -103,7 +104,8 @@ impl Activity {
         Ok((member, person))
     }
 
-    /// Members of a community as everyone may see them.
+    /// Members of a community as everyone may see them. One whose person is damaged is shown as such, and keeps nobody from seeing the others; a key
+    /// that is missing is missing for many, so it fails for all until it is back.
     pub(crate) async fn masked(
         &self,
         community: Community,
@@ -114,8 +116,16 @@ impl Activity {
         let mut kept: HashMap<Uuid, KeptPerson> = kept.into_iter().collect();
         let shown = members.into_iter().map(|member| {
             let kept = kept.remove(&member.id).unwrap_or(KeptPerson::Erased);
-            let person = self.open(community, member.id, kept)?;
-            Ok(masked(member, person))
+            match self.open(community, member.id, kept) {
+                Err(Error::Unreadable(cause @ Unreadable::Damaged { .. })) => {
+                    tracing::error!(member.id = %member.id, error = %cause, "A person can't be read: {cause}");
+                    Ok(MaskedMember {
+                        is_damaged: true,
+                        ..masked(member, None)
+                    })
+                }
+                person => Ok(masked(member, person?)),
+            }
         });
         shown.collect()
     }
@@ -140,7 +150,11 @@ impl Activity {
 /// A member as everyone may see them.
 pub(crate) fn masked(member: Member, person: Option<Person>) -> MaskedMember {
     let masked = person.map_or_else(Masked::default, |person| person.masked());
-    MaskedMember { member, masked }
+    MaskedMember {
+        member,
+        masked,
+        is_damaged: false,
+    }
 }
 
 pub(crate) fn not_found(member: Uuid) -> Refusal {

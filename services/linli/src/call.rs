@@ -21,7 +21,10 @@ pub async fn run(args: CallArgs) -> Result<(), Problem> {
     let address = args
         .address
         .unwrap_or_else(|| format!("http://127.0.0.1:{}", role.default_port()));
-    let client = Client::new(runtime::channel(&address)?, args.token.bearer()?);
+    let client = Client::new(
+        runtime::channel_trusting(&args.roots.roots()?, &address)?,
+        args.token.bearer()?,
+    );
     let answer = send(client, &method, request)
         .await
         .map_err(|status| match status.code() {

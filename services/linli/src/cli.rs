@@ -17,7 +17,7 @@ use crate::{
     terminal, token, up, verify,
 };
 
-pub use groups::{BearerArgs, DatabaseArgs, LimitArgs, OriginArgs};
+pub use groups::{BearerArgs, DatabaseArgs, LimitArgs, OriginArgs, RootsArgs, TlsArgs};
 
 /// A points-and-rewards exchange for communities.
 #[derive(Debug, Parser)]
@@ -142,6 +142,9 @@ pub struct ReceiptArgs {
     /// File to write it to [default: the terminal]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Whom calls over https trust
+    #[command(flatten)]
+    pub roots: RootsArgs,
     /// Who calls
     #[command(flatten)]
     pub token: BearerArgs,
@@ -258,6 +261,9 @@ pub struct CallArgs {
     /// Where the service is [default: where `linli up` puts it]
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,
+    /// Whom calls over https trust
+    #[command(flatten)]
+    pub roots: RootsArgs,
     /// Who calls
     #[command(flatten)]
     pub token: BearerArgs,
@@ -340,6 +346,12 @@ pub struct ServeArgs {
     /// Where activity is
     #[arg(long, env = "LINLI_ACTIVITY_URL", value_name = "URL")]
     pub activity_url: Option<String>,
+    /// Whom calls over https trust
+    #[command(flatten)]
+    pub roots: RootsArgs,
+    /// How it ends TLS itself
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Who may call from a browser
     #[command(flatten)]
     pub origins: OriginArgs,

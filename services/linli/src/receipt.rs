@@ -24,7 +24,7 @@ pub async fn fetch(args: ReceiptArgs) -> Result<(), Problem> {
         .address
         .unwrap_or_else(|| format!("http://127.0.0.1:{}", Role::Ledger.default_port()));
     let client = ProofServiceClient::new(Client::new(
-        runtime::channel(&address)?,
+        runtime::channel_trusting(&args.roots.roots()?, &address)?,
         args.token.bearer()?,
     ));
     let request = GetInclusionProofRequest {

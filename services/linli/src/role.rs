@@ -6,7 +6,7 @@ use activity::{Activity, KeyRing};
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
 use redemption::{Limits, Offline, Redemption};
-use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Server};
+use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Roots, Server, Tls};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -72,6 +72,10 @@ pub struct Parts {
     pub ledger_url: String,
     /// Where activity answers.
     pub activity_url: String,
+    /// Who may say, over https, that they are those.
+    pub roots: Roots,
+    /// What the service ends TLS with; without it its port is plain.
+    pub tls: Option<Tls>,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
     /// What activity seals persons under; it does not start without.
@@ -107,6 +111,8 @@ impl Prepared {
             ids,
             ledger_url,
             activity_url,
+            roots,
+            tls,
             signer,
             person_keys,
             origins,
@@ -118,10 +124,15 @@ impl Prepared {
         let connect = async |database_role| {
             runtime::connect(&database_url, database_role, MAX_CONNECTIONS).await
         };
-        let client =
-            |url: &str| Ok::<_, Problem>(Client::new(runtime::channel(url)?, Some(bearer.clone())));
+        let client = |url: &str| {
+            let channel = runtime::channel_trusting(&roots, url)?;
+            Ok::<_, Problem>(Client::new(channel, Some(bearer.clone())))
+        };
         let tasks = TaskTracker::new();
         authority.spawn_workers(&tasks, &stop);
+        if let Some(tls) = &tls {
+            tls.spawn_reload(&tasks, stop.clone());
+        }
         let (pool, server) = match role {
             Role::Ledger => {
                 let pool = connect(ledger::ROLE).await?;
@@ -157,12 +168,18 @@ impl Prepared {
         tasks.close();
         Ok(Self {
             role,
-            server: server.with_origins(origins),
+            server: server.with_origins(origins).with_tls(tls),
             authority,
             pool,
             tasks,
             stop,
         })
+    }
+
+    /// Answers health checks on a plain port too.
+    pub fn with_plain_health(self, probed: Option<TcpListener>) -> Self {
+        let server = self.server.with_plain_health(probed);
+        Self { server, ..self }
     }
 
     /// Serves until the stop, then lets calls and loops end, each within a hard limit.

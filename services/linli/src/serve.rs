@@ -24,6 +24,10 @@ pub async fn run(args: ServeArgs) -> Result<(), Problem> {
     for (role, address) in &places {
         bound.push((*role, runtime::listen(address).await?));
     }
+    let mut probed = match probes(&args)? {
+        Some(address) => Some(runtime::listen(address).await?),
+        None => None,
+    };
     let mut services = JoinSet::new();
     for (role, listener) in bound {
         let prepared = tokio::select! {
@@ -33,7 +37,7 @@ pub async fn run(args: ServeArgs) -> Result<(), Problem> {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("{} serves at {address}", role.name());
         }
-        services.spawn(prepared.run(listener));
+        services.spawn(prepared.with_plain_health(probed.take()).run(listener));
     }
 
     let mut outcome = Ok(());
@@ -76,6 +80,17 @@ fn places(args: &ServeArgs) -> Result<Vec<(Role, String)>, Problem> {
     Ok(roles.into_iter().map(place).collect())
 }
 
+/// Where health checks are answered in the clear. One port can't speak for several services.
+fn probes(args: &ServeArgs) -> Result<Option<&str>, Problem> {
+    let address = args.tls.health_listen.as_deref();
+    match address.filter(|address| !address.is_empty()) {
+        Some(_) if args.roles.len() > 1 => Err(Problem::new(
+            "LINLI_HEALTH_LISTEN is for one service: serve each in a process of its own",
+        )),
+        address => Ok(address),
+    }
+}
+
 fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> {
     let clock = Clock::system();
     let database_url = args.database.url()?.to_owned();
@@ -89,6 +104,8 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
     Ok(Parts {
         authority: Authority::new(clock.clone(), issuers(args, &minter)?)?,
         bearer: Bearer::minted(minter, service, clock.clone()),
+        tls: args.tls.tls(&clock)?,
+        roots: args.roots.roots()?,
         database_url,
         ledger_url,
         activity_url,
@@ -111,7 +128,9 @@ fn addresses(args: &ServeArgs, places: &[(Role, String)]) -> Result<(String, Str
         if let Some(url) = given.as_deref().filter(|url| !url.is_empty()) {
             return Ok(url.to_owned());
         }
-        if let Some((_, address)) = places.iter().find(|(place, _)| *place == role) {
+        let here = places.iter().find(|(place, _)| *place == role);
+        // Its certificate is hardly for the loopback address, so over TLS it is named as any other.
+        if let Some((_, address)) = here.filter(|_| !args.tls.is_on()) {
             // A server that listens everywhere is called on loopback.
             let address = address.replace("0.0.0.0:", "127.0.0.1:");
             return Ok(format!("http://{}", address.replace("[::]:", "[::1]:")));
@@ -163,7 +182,7 @@ fn names(places: &[(Role, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{DatabaseArgs, LimitArgs, OriginArgs};
+    use crate::cli::{DatabaseArgs, LimitArgs, OriginArgs, RootsArgs, TlsArgs};
 
     fn args(roles: &[Role], listen: Option<&str>) -> ServeArgs {
         ServeArgs {
@@ -179,6 +198,8 @@ mod tests {
             offline_keys: None,
             ledger_url: None,
             activity_url: None,
+            roots: RootsArgs::default(),
+            tls: TlsArgs::default(),
             origins: OriginArgs::default(),
             limits: LimitArgs::default(),
         }
@@ -211,6 +232,33 @@ mod tests {
             problem.to_string(),
             "redemption calls activity: set LINLI_ACTIVITY_URL, as in http://activity:7402"
         );
+    }
+
+    #[test]
+    fn over_tls_a_service_in_the_same_process_has_to_be_named_too() {
+        let mut args = args(&Role::ALL, None);
+        args.tls.certificate = Some("tls.crt".into());
+        let problem = addresses(&args, &places(&args).unwrap()).unwrap_err();
+        let said = problem.to_string();
+        assert!(said.contains("set LINLI_LEDGER_URL"), "{said}");
+    }
+
+    #[test]
+    fn half_of_tls_is_a_clear_problem() {
+        let mut args = args(&[Role::Ledger], None);
+        let clock = Clock::system();
+        assert!(args.tls.tls(&clock).unwrap().is_none());
+        args.tls.client_ca = Some("ca.crt".into());
+        let problem = |args: &ServeArgs| args.tls.tls(&clock).unwrap_err().to_string();
+        assert!(problem(&args).contains("set both LINLI_TLS_CERT and LINLI_TLS_KEY"));
+        args.tls.certificate = Some("nowhere.crt".into());
+        assert!(problem(&args).contains("set both LINLI_TLS_CERT and LINLI_TLS_KEY"));
+        args.tls.key = Some("nowhere.key".into());
+        assert!(problem(&args).contains("nowhere.crt: No such file"));
+        args.tls.health_listen = Some("0.0.0.0:7490".to_owned());
+        assert_eq!(probes(&args).unwrap(), Some("0.0.0.0:7490"));
+        args.roles = Role::ALL.to_vec();
+        assert!(probes(&args).is_err());
     }
 
     #[test]

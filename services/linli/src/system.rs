@@ -19,7 +19,7 @@ use proto::{
     },
 };
 pub use redemption::{Limits, Offline, OfflineKeys};
-use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles};
+use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles, Roots};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -166,6 +166,8 @@ impl System {
             ids,
             ledger_url: url(ledger.address),
             activity_url: url(activity.address),
+            roots: Roots::default(),
+            tls: None,
             signer,
             person_keys: Some(person_keys),
             origins,

@@ -45,7 +45,7 @@ pub use offer::NewOffer;
 pub use offline_code::{Forwarded, NewOfflineCodes, Offline};
 pub use settlement::{Decision, Download};
 pub use store::{Call, ListFilter, Page, StatementFilter, SummaryRow};
-pub use terminal::{KeyRefused, NewStore};
+pub use terminal::{KeyRefused, NewStore, NewTerminal, Rotation};
 
 use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;

@@ -10,9 +10,10 @@ use crate::{
     Error, Redemption,
     domain::{
         Name, PAIRING_TIME, PairingCode, Refusal, Resource, Revoked, Store, Terminal, TerminalKey,
+        Thumbprint, Unbound,
     },
     merchant,
-    store::{self, Call, KeyHolder, Page},
+    store::{self, Call, KeyHolder, NewKey, Page},
 };
 
 /// A store to be registered.
@@ -24,6 +25,26 @@ pub struct NewStore {
     pub number: String,
     /// Its name.
     pub display_name: String,
+    /// Whether its tills need a client certificate to be paired.
+    pub require_certificate: bool,
+}
+
+/// A till to be paired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTerminal {
+    /// Its name.
+    pub display_name: String,
+    /// The client certificate of the connection, which its key is bound to.
+    pub certificate: Option<Thumbprint>,
+}
+
+/// How a key is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// How long the keys before still count.
+    pub grace: TimeDelta,
+    /// The client certificate that the new key is bound to.
+    pub certificate: Option<Thumbprint>,
 }
 
 /// What is kept of a secret that a call has made.
@@ -45,6 +66,9 @@ pub enum KeyRefused {
     /// It was rotated, and its grace is over.
     #[error("it was rotated")]
     Retired,
+    /// It is bound to a client certificate.
+    #[error("it is bound to a client certificate: {0:?}")]
+    Unbound(Unbound),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] sqlx::Error),
@@ -64,6 +88,7 @@ impl Redemption {
                 merchant: of.id,
                 number: new.number,
                 display_name: new.display_name,
+                require_certificate: new.require_certificate,
                 created_at: self.clock.now(),
             };
             store::store_insert(&mut tx, &made).await.map_err(
@@ -133,7 +158,7 @@ impl Redemption {
         &self,
         call: Call,
         code: &PairingCode,
-        display_name: String,
+        new: NewTerminal,
     ) -> Result<(Terminal, TerminalKey), Error> {
         let (community, now) = (call.community, self.clock.now());
         let mut tx = self.pool.begin().await?;
@@ -147,24 +172,28 @@ impl Redemption {
             .into());
         }
         let name = |id| Name { community, id };
+        let shop = store::store_find(&mut *tx, name(kept.store))
+            .await?
+            .ok_or(Error::not_found(Resource::Store, name(kept.store)))?;
+        let certificate = new.certificate;
         let terminal = match (kept.used_by, kept.terminal) {
             // Its answer was lost.
             (Some(by), Some(id)) if by == call.request_id => {
+                shop.admit(certificate)?;
                 store::terminal_find(&mut *tx, name(id))
                     .await?
                     .ok_or(Error::not_found(Resource::Terminal, name(id)))?
             }
             (None, _) => {
-                let shop = store::store_find(&mut *tx, name(kept.store))
-                    .await?
-                    .ok_or(Error::not_found(Resource::Store, name(kept.store)))?;
+                shop.admit(certificate)?;
                 let terminal = Terminal {
                     community,
                     id: self.ids.next(),
                     store: shop.id,
                     merchant: shop.merchant,
-                    display_name,
+                    display_name: new.display_name,
                     paired_at: now,
+                    certificate,
                     revoked: None,
                 };
                 if !store::answer_claim(&mut tx, &call, now).await? {
@@ -179,11 +208,19 @@ impl Redemption {
             _ => return Err(Refusal::PairingCodeUsed.into()),
         };
         let key = TerminalKey::new(community, terminal.id, runtime::secret());
-        let put = (key.hash(), now);
+        let put = NewKey {
+            hash: key.hash(),
+            certificate,
+            at: now,
+        };
         store::terminal_key_put(&mut tx, name(terminal.id), call.request_id, put).await?;
         tx.commit().await?;
         let id = terminal.id;
         tracing::info!(terminal.id = %id, "Paired terminal {id}");
+        let terminal = Terminal {
+            certificate,
+            ..terminal
+        };
         Ok((terminal, key))
     }
 
@@ -192,11 +229,15 @@ impl Redemption {
         &self,
         call: Call,
         name: Name,
-        grace: TimeDelta,
+        rotation: Rotation,
     ) -> Result<(TerminalKey, DateTime<Utc>), Error> {
         let key = TerminalKey::new(call.community, name.id, runtime::secret());
         let now = self.clock.now();
-        let put = (key.hash(), now);
+        let put = NewKey {
+            hash: key.hash(),
+            certificate: rotation.certificate,
+            at: now,
+        };
         let made: Made = self
             .answered(&call, Deadline::default(), async {
                 let mut tx = self.begin(&call).await?;
@@ -206,7 +247,7 @@ impl Redemption {
                 if terminal.revoked.is_some() {
                     return Err(Refusal::TerminalRevoked.into());
                 }
-                let until = now + grace;
+                let until = now + rotation.grace;
                 store::terminal_keys_retire(&mut tx, name, call.request_id, until).await?;
                 store::terminal_key_put(&mut tx, name, call.request_id, put).await?;
                 let hash = key.hash().0;
@@ -260,15 +301,21 @@ impl Redemption {
         Ok(store::terminal_list(&self.pool, of, page).await?)
     }
 
-    /// At whose till a key is. It is looked up for each call, so a key that is taken back lets nobody in any more, in any
+    /// At whose till a key is that is presented over a connection with that certificate. It is looked up for each call, so a key that is taken back lets nobody in any more, in any
     /// replica.
-    pub async fn holder_of_key(&self, key: &TerminalKey) -> Result<KeyHolder, KeyRefused> {
+    pub async fn holder_of_key(
+        &self,
+        key: &TerminalKey,
+        presented: Option<Thumbprint>,
+    ) -> Result<KeyHolder, KeyRefused> {
         let terminal = Name {
             community: key.community,
             id: key.terminal,
         };
         let found = store::terminal_key_find(&self.pool, terminal, key.hash()).await?;
         let holder = found.ok_or(KeyRefused::Unknown)?;
+        // First of all: whoever has only stolen the key learns nothing more.
+        Thumbprint::check(holder.certificate, presented).map_err(KeyRefused::Unbound)?;
         if holder.is_revoked {
             return Err(KeyRefused::Revoked);
         }

@@ -18,6 +18,7 @@ use tracing::Instrument;
 use crate::{
     Stop,
     access::{Admission, Guard},
+    connection::Peer,
     deadline::Deadline,
     panics, status,
     trace::Record,
@@ -82,7 +83,10 @@ where
             .map(|at| tokio::time::sleep_until(Instant::from_std(at)));
         request.extensions_mut().insert(deadline);
         request.extensions_mut().insert(self.stop.clone());
-        let admission = match self.guard.admit(request.uri().path(), request.headers()) {
+        let peer = request.extensions().get().copied();
+        let Peer { certificate } = peer.unwrap_or_default();
+        let (path, headers) = (request.uri().path(), request.headers());
+        let admission = match self.guard.admit(path, headers, certificate) {
             Ok(admission) => admission,
             Err(refusal) => {
                 let response = record.finish(refusal.into_http());

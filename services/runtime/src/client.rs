@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fmt::Display,
     future::Future,
+    path::Path,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -15,11 +16,11 @@ use tokio::net::TcpStream;
 use tonic::{
     Code, Status, TimeoutExpired,
     body::Body,
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tower::{Service, ServiceExt};
 
-use crate::{Bearer, Problem, gathered::Gathered, status, telemetry};
+use crate::{Bearer, Problem, gathered::Gathered, status, telemetry, tls};
 
 /// A channel for generated clients: `LedgerServiceClient<Client>`. It sends the caller's token and the current span as `traceparent`, and
 /// gives DEADLINE_EXCEEDED when time runs out on this side first, where tonic gives CANCELLED.
@@ -29,8 +30,33 @@ pub struct Client {
     bearer: Option<Bearer>,
 }
 
+/// Who may say, over https, that a server is the one that its URL names: the system's authorities, unless others were read.
+#[derive(Clone, Debug, Default)]
+pub struct Roots(Option<Certificate>);
+
+impl Roots {
+    /// Those of a PEM file, one or several, and no others.
+    pub fn read(path: &Path) -> Result<Self, Problem> {
+        let pem = tls::read(path)?;
+        tls::roots(&pem, path)?;
+        Ok(Self(Some(Certificate::from_pem(pem))))
+    }
+
+    fn config(&self) -> ClientTlsConfig {
+        match &self.0 {
+            None => ClientTlsConfig::new().with_native_roots(),
+            Some(authorities) => ClientTlsConfig::new().ca_certificate(authorities.clone()),
+        }
+    }
+}
+
 /// Prepares a channel to `url`; it connects at the first call and again after each loss. Needs a Tokio runtime.
 pub fn channel(url: &str) -> Result<Channel, Problem> {
+    channel_trusting(&Roots::default(), url)
+}
+
+/// The same, and over https these are trusted.
+pub fn channel_trusting(roots: &Roots, url: &str) -> Result<Channel, Problem> {
     let wrong =
         |why: &dyn Display| Problem::new(format!("{url} is not like http://host:7401: {why}"));
     let mut endpoint = Endpoint::from_shared(url.to_owned())
@@ -44,7 +70,7 @@ pub fn channel(url: &str) -> Result<Channel, Problem> {
         Some("http") => {}
         Some("https") => {
             endpoint = endpoint
-                .tls_config(ClientTlsConfig::new().with_native_roots())
+                .tls_config(roots.config())
                 .map_err(|error| wrong(&error))?;
         }
         _ => return Err(wrong(&"it starts neither with http:// nor with https://")),

@@ -5,6 +5,7 @@ mod access;
 mod call;
 mod client;
 mod clock;
+mod connection;
 mod database;
 mod deadline;
 mod fields;
@@ -21,6 +22,7 @@ mod stop;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
+mod tls;
 mod trace;
 mod web;
 mod worker;
@@ -30,8 +32,9 @@ pub use access::{
     Access, Actor, Authority, Bearer, Callers, Holder, Issuer, KeyRefusal, Keys, Minter, Role,
     Roles, read_issuers,
 };
-pub use client::{Client, channel, request};
+pub use client::{Client, Roots, channel, channel_trusting, request};
 pub use clock::Clock;
+pub use connection::Thumbprint;
 pub use database::{
     MIGRATIONS, connect, constraint, create_database, is_retryable, is_unavailable, migrate,
 };
@@ -52,5 +55,6 @@ pub use stop::Stop;
 pub use telemetry::{Telemetry, current_traceparent, init, init_quiet, span_with_parent};
 #[cfg(any(test, feature = "testing"))]
 pub use testing::{TestDatabase, acquainted, asked, asked_by};
+pub use tls::{Tls, TlsFiles};
 pub use worker::{Nudge, Progress, spawn_worker};
 pub use writer::{Writer, Writers, begin_by_key};

@@ -1,21 +1,25 @@
 //! The server of every service: gRPC, gRPC-Web and JSON on one port, health, reflection, what `call` gives each request, and an orderly
 //! end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use tokio::net::{TcpListener, lookup_host};
-use tokio_stream::StreamExt;
-use tokio_util::sync::CancellationToken;
+use tokio_stream::{Stream, StreamExt};
+use tokio_util::{either::Either, sync::CancellationToken};
 use tonic::{service::Routes, transport::server::TcpIncoming};
-use tonic_health::ServingStatus;
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+};
 use tower::util::option_layer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
-    Authority, Keys, Problem, Stop,
+    Authority, Keys, Problem, Stop, Tls,
     access::Guard,
     call::CallLayer,
+    connection::Connection,
     gathered::Gathered,
     web::{Origins, WebLayer},
 };
@@ -38,6 +42,8 @@ pub struct Server {
     descriptor: &'static [u8],
     origins: Vec<String>,
     keys: Option<Keys>,
+    tls: Option<Tls>,
+    probed: Option<TcpListener>,
 }
 
 impl Server {
@@ -50,6 +56,8 @@ impl Server {
             descriptor,
             origins: Vec::new(),
             keys: None,
+            tls: None,
+            probed: None,
         }
     }
 
@@ -62,6 +70,16 @@ impl Server {
     /// Lets web pages of these origins, as in `https://app.example`, call it from browsers; `*` means every page.
     pub fn with_origins(self, origins: Vec<String>) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Ends TLS itself; without it the port is plain.
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Answers `grpc.health.v1` on a plain port too, and nothing else there: for probes that know no TLS.
+    pub fn with_plain_health(self, probed: Option<TcpListener>) -> Self {
+        Self { probed, ..self }
     }
 
     /// Serves the callers whom `authority` knows and the contract names for each method, until `stop`: then it is not healthy any more, takes no new connection, and ends when the calls in
@@ -82,7 +100,7 @@ impl Server {
         let malformed = |error| Problem::new(format!("the descriptor of {}: {error}", self.name));
         let routes = self
             .routes
-            .add_service(health_service)
+            .add_service(health_service.clone())
             .add_service(reflection().build_v1().map_err(malformed)?)
             .add_service(reflection().build_v1alpha().map_err(malformed)?);
         let set_health = async |status| {
@@ -90,6 +108,7 @@ impl Server {
             health.set_service_status(self.name, status).await;
         };
         set_health(ServingStatus::Serving).await;
+        let probes = probes(self.probed, health_service.clone());
 
         let origins = Origins::parse(&self.origins)?;
         let closing = CancellationToken::new();
@@ -108,11 +127,7 @@ impl Server {
             .max_connection_age(CONNECTION_AGE)
             .add_routes(routes)
             .serve_with_incoming_shutdown(
-                // The builder's own setting does not reach a listener that is handed in; without it an answer waits
-                // 40 ms for an acknowledgement.
-                TcpIncoming::from(listener)
-                    .with_nodelay(Some(true))
-                    .map(|connection| connection.map(Gathered::new)),
+                connections(listener, self.tls),
                 closing.clone().cancelled_owned(),
             );
         let limit = async {
@@ -125,12 +140,43 @@ impl Server {
             served = serve => {
                 served.map_err(|error| Problem::new(format!("{} stopped serving: {error}", self.name)))
             }
+            probed = probes => probed,
             () = limit => {
                 tracing::warn!("{} cut the calls that were open {DRAIN:?} after the stop", self.name);
                 Ok(())
             }
         }
     }
+}
+
+fn connections(
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> impl Stream<Item = io::Result<Gathered<Connection>>> {
+    // The builder's own setting does not reach a listener that is handed in; without it an answer waits 40 ms for an
+    // acknowledgement.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let connections = match tls {
+        None => Either::Left(incoming.map(|made| made.map(Connection::Plain))),
+        Some(tls) => Either::Right(tls.secure(incoming)),
+    };
+    connections.map(|made| made.map(Gathered::new))
+}
+
+/// Serves probes on a port of their own, if there is one, as long as it is asked to.
+async fn probes(
+    listener: Option<TcpListener>,
+    health: HealthServer<impl Health>,
+) -> Result<(), Problem> {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let served = tonic::transport::Server::builder()
+        .max_concurrent_streams(64)
+        .add_service(health)
+        .serve_with_incoming(TcpIncoming::from(listener));
+    let stopped = |error| Problem::new(format!("the port for probes is not served: {error}"));
+    served.await.map_err(stopped)
 }
 
 /// Opens a port; port 0 takes any free one.
@@ -142,10 +188,10 @@ pub async fn listen(addr: &str) -> Result<TcpListener, Problem> {
     TcpListener::bind(&places[..]).await.map_err(|error| {
         let port = places.first().map_or(0, SocketAddr::port);
         Problem::new(match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
+            io::ErrorKind::AddrInUse => {
                 format!("port {port} is taken: stop what listens at {addr}, or choose another port")
             }
-            std::io::ErrorKind::PermissionDenied => {
+            io::ErrorKind::PermissionDenied => {
                 format!("port {port} needs more rights: choose a port above 1023")
             }
             _ => format!("can't listen at {addr}: {error}"),

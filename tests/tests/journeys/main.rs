@@ -6,6 +6,7 @@ mod resident;
 mod setup;
 
 mod access;
+mod certificate;
 mod personal;
 mod terminal;
 mod two_people;

@@ -247,6 +247,43 @@ async fn a_shop_is_paid_though_its_offer_ended_and_its_guest_was_erased_meanwhil
 }
 
 #[tokio::test]
+async fn a_sale_without_a_network_is_a_line_of_the_day_on_which_it_is_forwarded() {
+    let world = World::start().await;
+    let (merchant, offer, member) = world.counter(100).await;
+    let code = &world.fetch(&member, 1, 30).await[0].code;
+    let sale = world.forwarding(code, &offer, 2);
+    world.clock.advance(TimeDelta::days(1));
+    let sold = world.forward(sale).await.unwrap();
+    let expected = |entry: &str| red::StatementEntry {
+        line: 1,
+        kind: red::StatementEntryKind::Capture.into(),
+        entry: entry.to_owned(),
+        redemption: sold.name.clone(),
+        offer: offer.name.clone(),
+        title: offer.title.clone(),
+        quantity: 2,
+        points: 20,
+        balance: 20,
+        create_time: Some(runtime::timestamp(world.clock.now())),
+        ..Default::default()
+    };
+    let lines = world.lines(&merchant, "2026-03-03").await;
+    assert_eq!(lines, [expected(&sold.entry)]);
+    assert!(world.lines(&merchant, "2026-03-02").await.is_empty());
+
+    // It is closed, reversed and closed again like any other.
+    world.clock.advance(TimeDelta::days(1));
+    let closed = world.closed(&merchant, "2026-03-03").await;
+    assert_eq!((closed.captured_points, closed.payable_points), (20, 20));
+    assert_eq!(world.lines(&merchant, "2026-03-03").await, lines);
+    world.reverse(&sold, Some(1)).await.unwrap();
+    let reversal = &world.lines(&merchant, "2026-03-04").await[0];
+    assert_eq!(reversal.kind(), red::StatementEntryKind::Reversal);
+    assert_eq!(reversal.redemption, sold.name);
+    assert_eq!((reversal.quantity, reversal.points), (1, -10));
+}
+
+#[tokio::test]
 async fn the_second_shop_is_told_of_the_first_whatever_else_is_wrong() {
     let world = World::start().await;
     let (merchant, _, member) = world.counter(100).await;

@@ -110,7 +110,7 @@ impl Sampler {
                 format!("communities/{}/accounts/{id}", self.community)
             }
             ("request_id", _) => own(""),
-            ("page_token" | "etag", _) => String::new(),
+            ("page_token" | "etag" | "certificate_thumbprint", _) => String::new(),
             // Services have none.
             ("urgency", _) => String::new(),
             ("time_zone", _) => "Asia/Shanghai".to_owned(),

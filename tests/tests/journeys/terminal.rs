@@ -89,6 +89,7 @@ impl<'a> Shop<'a> {
                 nanos: 0,
             }),
             request_id: self.world.id(),
+            ..Default::default()
         };
         let till = terminals(self.world, Some(key));
         send!(till, rotate_terminal_key, message)

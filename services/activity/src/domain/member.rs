@@ -71,6 +71,8 @@ pub struct MaskedMember {
     pub member: Member,
     /// Empty, once erased.
     pub masked: Masked,
+    /// Whether what is kept of the person can't be read any more.
+    pub is_damaged: bool,
 }
 
 /// One line of a member's hours book.

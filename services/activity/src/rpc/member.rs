@@ -240,7 +240,11 @@ fn read_phone(fields: &mut Fields, value: &str) -> String {
 }
 
 fn encode(shown: MaskedMember) -> pb::Member {
-    let MaskedMember { member, masked } = shown;
+    let MaskedMember {
+        member,
+        masked,
+        is_damaged,
+    } = shown;
     let kind = match member.kind {
         MemberKind::Resident => pb::MemberKind::Resident,
         MemberKind::Courier => pb::MemberKind::Courier,
@@ -264,6 +268,7 @@ fn encode(shown: MaskedMember) -> pb::Member {
         service_minutes: member.service_minutes,
         create_time: Some(runtime::timestamp(member.created_at)),
         erase_time: member.erased_at.map(runtime::timestamp),
+        person_damaged: is_damaged,
     }
 }
 

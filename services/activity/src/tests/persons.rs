@@ -268,6 +268,19 @@ async fn persons_that_were_swapped_are_refused_by_name_of_the_member() {
         assert_eq!(unreadable(read), damaged);
     }
 
+    // A list shows the others, and says which are damaged.
+    let whole = world.member().await;
+    let listed = world
+        .activity
+        .list_members(world.community, None, Uuid::nil(), 10);
+    let listed = listed.await.unwrap().items;
+    assert_eq!(listed.len(), 3);
+    for shown in listed {
+        let is_whole = shown.member.id == whole.id;
+        assert_eq!(shown.is_damaged, !is_whole);
+        assert_eq!(shown.masked.name, if is_whole { "王**" } else { "" });
+    }
+
     let status = tonic::Status::from(Error::from(Unreadable::Damaged { member: one.id }));
     assert_eq!(status.code(), Code::DataLoss);
     assert!(status.message().contains(&one.id.to_string()), "{status}");

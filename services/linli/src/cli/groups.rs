@@ -1,10 +1,13 @@
 //! Options that several commands have in common.
 
-use std::num::NonZeroU32;
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use redemption::Limits;
-use runtime::{Bearer, Problem};
+use runtime::{Bearer, Clock, Problem, Roots, Tls, TlsFiles};
 
 /// Which web pages may call the services.
 #[derive(Debug, Default, Args)]
@@ -66,6 +69,73 @@ impl OriginArgs {
         let named = self.allow.iter().filter(|origin| !origin.is_empty());
         named.cloned().collect()
     }
+}
+
+/// How a service ends TLS itself; without a certificate its port is plain.
+#[derive(Debug, Default, Args)]
+pub struct TlsArgs {
+    /// The certificate to serve TLS with and those that lead to a root, a PEM file; read again when it changes
+    #[arg(long = "tls-cert", env = "LINLI_TLS_CERT", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// Its private key, a PEM file
+    #[arg(long = "tls-key", env = "LINLI_TLS_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// The authorities whose client certificates are taken, a PEM file; clients may show one, and a till's key is bound to it
+    #[arg(
+        long = "tls-client-ca",
+        env = "LINLI_TLS_CLIENT_CA",
+        value_name = "FILE"
+    )]
+    pub client_ca: Option<PathBuf>,
+    /// Address of a plain port that answers health checks and nothing else, for probes that know no TLS
+    #[arg(long, env = "LINLI_HEALTH_LISTEN", value_name = "HOST:PORT")]
+    pub health_listen: Option<String>,
+}
+
+impl TlsArgs {
+    /// Whether it does.
+    pub fn is_on(&self) -> bool {
+        named(&self.certificate).is_some()
+    }
+
+    /// What the files hold; nothing when none is named.
+    pub fn tls(&self, clock: &Clock) -> Result<Option<Tls>, Problem> {
+        let client_ca = named(&self.client_ca);
+        let files = match (named(&self.certificate), named(&self.key)) {
+            (Some(certificate), Some(key)) => TlsFiles {
+                certificate: certificate.to_owned(),
+                key: key.to_owned(),
+                client_ca: client_ca.map(Path::to_owned),
+            },
+            (None, None) if client_ca.is_none() => return Ok(None),
+            _ => {
+                return Err(Problem::new(
+                    "TLS needs a certificate and its key: set both LINLI_TLS_CERT and LINLI_TLS_KEY",
+                ));
+            }
+        };
+        Tls::read(files, clock.clone()).map(Some)
+    }
+}
+
+/// Whom calls over https trust.
+#[derive(Debug, Default, Args)]
+pub struct RootsArgs {
+    /// The authorities that a server's certificate has to come from, a PEM file [default: the system's]
+    #[arg(long, env = "LINLI_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+}
+
+impl RootsArgs {
+    /// What the file holds.
+    pub fn roots(&self) -> Result<Roots, Problem> {
+        named(&self.tls_ca).map_or_else(|| Ok(Roots::default()), Roots::read)
+    }
+}
+
+/// An empty variable names nothing.
+fn named(file: &Option<PathBuf>) -> Option<&Path> {
+    file.as_deref().filter(|path| !path.as_os_str().is_empty())
 }
 
 /// What a call says of who makes it.

@@ -41,6 +41,7 @@ pub use statement::{
 pub use step::{Cause, KnownBy, Order, Reversal, Step, Till, Way};
 pub use terminal::{
     KEY_PREFIX, PAIRING_TIME, PairingCode, Revoked, SecretHash, Store, Terminal, TerminalKey,
+    Thumbprint, Unbound,
 };
 
 use uuid::Uuid;

@@ -159,6 +159,11 @@ pub enum Refusal {
     PairingCodeUsed,
     /// The terminal is shut out.
     TerminalRevoked,
+    /// A till without a client certificate can't be paired with this store.
+    CertificateRequired {
+        /// The store.
+        store: Uuid,
+    },
     /// No member shows this code, and no card has this number.
     MemberCodeInvalid,
     /// The code's time is over.

@@ -31,6 +31,9 @@ pub struct Store {
     pub number: String,
     /// Its name.
     pub display_name: String,
+    /// Whether its tills are paired only over connections with a client certificate.
+    #[serde(default)]
+    pub require_certificate: bool,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
 }
@@ -50,6 +53,9 @@ pub struct Terminal {
     pub display_name: String,
     /// When it was paired.
     pub paired_at: DateTime<Utc>,
+    /// The client certificate that its newest key is bound to, if it is to one.
+    #[serde(default)]
+    pub certificate: Option<Thumbprint>,
     /// When and why it was shut out, if it was.
     pub revoked: Option<Revoked>,
 }
@@ -61,6 +67,41 @@ pub struct Revoked {
     pub at: DateTime<Utc>,
     /// Why.
     pub reason: String,
+}
+
+/// SHA-256 of the public key of a till's client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbprint(pub [u8; 32]);
+
+/// Why a key does not count over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbound {
+    /// The connection has no certificate.
+    NoCertificate,
+    /// It has another one than the key is bound to.
+    OtherCertificate,
+}
+
+impl Thumbprint {
+    /// Sees that a key bound to some certificate, or to none, is presented with it; one that is bound to none counts with any.
+    pub fn check(bound: Option<Self>, presented: Option<Self>) -> Result<(), Unbound> {
+        match (bound, presented) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(Unbound::NoCertificate),
+            (Some(bound), Some(presented)) if bound == presented => Ok(()),
+            (Some(_), Some(_)) => Err(Unbound::OtherCertificate),
+        }
+    }
+}
+
+impl Store {
+    /// Sees that a till that shows this certificate, or none, may be paired with it.
+    pub fn admit(&self, certificate: Option<Thumbprint>) -> Result<(), Refusal> {
+        if self.require_certificate && certificate.is_none() {
+            return Err(Refusal::CertificateRequired { store: self.id });
+        }
+        Ok(())
+    }
 }
 
 impl Terminal {
@@ -202,6 +243,18 @@ mod tests {
         }));
         assert_eq!(other.to_string(), "ABCD-EFGH");
         assert!(PairingCode::read("abcd efgh").unwrap().hash() == other.hash());
+    }
+
+    #[test]
+    fn a_bound_key_counts_with_its_certificate_alone() {
+        let (ours, other) = (Some(Thumbprint([1; 32])), Some(Thumbprint([2; 32])));
+        for presented in [None, ours, other] {
+            assert_eq!(Thumbprint::check(None, presented), Ok(()));
+        }
+        assert_eq!(Thumbprint::check(ours, ours), Ok(()));
+        assert_eq!(Thumbprint::check(ours, None), Err(Unbound::NoCertificate));
+        let refused = Thumbprint::check(ours, other);
+        assert_eq!(refused, Err(Unbound::OtherCertificate));
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::PairingCodeExpired { .. } => ("PAIRING_CODE_EXPIRED", Code::FailedPrecondition),
         Refusal::PairingCodeUsed => ("PAIRING_CODE_USED", Code::FailedPrecondition),
         Refusal::TerminalRevoked => ("TERMINAL_REVOKED", Code::FailedPrecondition),
+        Refusal::CertificateRequired { .. } => ("CERTIFICATE_REQUIRED", Code::FailedPrecondition),
         Refusal::MemberCodeInvalid => ("MEMBER_CODE_INVALID", Code::InvalidArgument),
         Refusal::MemberCodeExpired { .. } => ("MEMBER_CODE_EXPIRED", Code::FailedPrecondition),
         Refusal::MemberCodeUsed => ("MEMBER_CODE_USED", Code::FailedPrecondition),
@@ -129,6 +130,9 @@ fn text_en(refusal: &Refusal) -> String {
         }
         Refusal::PairingCodeUsed => "a till was paired with this code already".into(),
         Refusal::TerminalRevoked => "the terminal is revoked".into(),
+        Refusal::CertificateRequired { store } => {
+            format!("store {store} wants a client certificate, and the connection has none")
+        }
         Refusal::MemberCodeInvalid => "there is no such member code or card".into(),
         Refusal::MemberCodeExpired { expired_at } => {
             format!("the member code expired at {}", iso(*expired_at))
@@ -229,6 +233,7 @@ fn text_zh(refusal: &Refusal) -> String {
         Refusal::PairingCodeExpired { .. } => "配对码已过期,请重新生成".into(),
         Refusal::PairingCodeUsed => "该配对码已被使用,请重新生成".into(),
         Refusal::TerminalRevoked => "该终端已停用".into(),
+        Refusal::CertificateRequired { .. } => "该门店要求终端使用证书,请先安装证书再配对".into(),
         Refusal::MemberCodeInvalid => "会员码不正确,请让会员刷新后重新出示".into(),
         Refusal::MemberCodeExpired { .. } => "会员码已过期,请让会员刷新后重新出示".into(),
         Refusal::MemberCodeUsed => "会员码已被使用,请让会员刷新后重新出示".into(),
@@ -325,6 +330,7 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
         | Refusal::OfflineCodesOff
         | Refusal::OfflineCodeInvalid
         | Refusal::SaleInFuture => vec![],
+        Refusal::CertificateRequired { store } => vec![("store", store.to_string())],
         Refusal::TooManyOfflineCodes { most, have } => {
             numbers([("most", i64::from(*most)), ("have", i64::from(*have))])
         }

@@ -12,8 +12,8 @@ use super::{
     status::DOMAIN,
 };
 use crate::{
-    NewStore, Redemption,
-    domain::{Name, PairingCode, Store, Terminal, TerminalKey},
+    NewStore, NewTerminal, Redemption, Rotation,
+    domain::{Name, PairingCode, Store, Terminal, TerminalKey, Thumbprint},
 };
 
 pub(super) const STORES: &str = "stores";
@@ -42,6 +42,7 @@ impl TerminalService for TerminalRpc {
             id: fields.optional_uuid("store_id", &request.store_id),
             number: fields.text("store.number", &store.number, 32),
             display_name: fields.text("store.display_name", &store.display_name, 120),
+            require_certificate: store.require_certificate,
         };
         fields.finish()?;
         own::merchant(access, merchant)?;
@@ -95,6 +96,7 @@ impl TerminalService for TerminalRpc {
         request: Request<pb::PairTerminalRequest>,
     ) -> Result<Response<pb::PairTerminalResponse>, Status> {
         let access = &Access::of(&request);
+        let certificate = shown(&request);
         let request = request.into_inner();
         let mut fields = fields(access);
         let community = read::parent(&mut fields, &request.parent);
@@ -107,7 +109,11 @@ impl TerminalService for TerminalRpc {
         counted.map_err(|wait| runtime::rate_limited(DOMAIN, "community", wait))?;
         let about = (community, &request.parent[..]);
         let call = read::call(access, about, request_id, "PairTerminal", &request);
-        let (terminal, key) = self.0.pair_terminal(call, &code, display_name).await?;
+        let new = NewTerminal {
+            display_name,
+            certificate,
+        };
+        let (terminal, key) = self.0.pair_terminal(call, &code, new).await?;
         Ok(Response::new(pb::PairTerminalResponse {
             terminal: Some(message(terminal)),
             key: key.to_string(),
@@ -119,16 +125,21 @@ impl TerminalService for TerminalRpc {
         request: Request<pb::RotateTerminalKeyRequest>,
     ) -> Result<Response<pb::RotateTerminalKeyResponse>, Status> {
         let access = &Access::of(&request);
+        let shown = shown(&request);
         let request = request.into_inner();
         let mut fields = fields(access);
         let terminal = read::name(&mut fields, "name", &request.name, TERMINALS);
-        let grace = read_grace(&mut fields, &request.grace);
+        let next = read_thumbprint(&mut fields, &request.certificate_thumbprint);
+        let rotation = Rotation {
+            grace: read_grace(&mut fields, &request.grace),
+            certificate: next.or(shown),
+        };
         let request_id = fields.request_id(&request.request_id);
         fields.finish()?;
         access.require(access.owns(terminal.community, TERMINALS, terminal.id))?;
         let about = (terminal.community, &request.name[..]);
         let call = read::call(access, about, request_id, "RotateTerminalKey", &request);
-        let rotated = self.0.rotate_terminal_key(call, terminal, grace).await;
+        let rotated = self.0.rotate_terminal_key(call, terminal, rotation).await;
         let (key, retire_at): (TerminalKey, _) = rotated?;
         Ok(Response::new(pb::RotateTerminalKeyResponse {
             key: key.to_string(),
@@ -195,6 +206,21 @@ fn read_code(fields: &mut Fields, typed: &str) -> Option<PairingCode> {
     code
 }
 
+/// The certificate of the till's connection.
+fn shown<T>(request: &Request<T>) -> Option<Thumbprint> {
+    runtime::Thumbprint::of(request).map(|it| Thumbprint(it.0))
+}
+
+fn read_thumbprint(fields: &mut Fields, text: &str) -> Option<Thumbprint> {
+    if text.is_empty() {
+        return None;
+    }
+    let read = runtime::Thumbprint::read(text);
+    let why = "43 characters: SHA-256 in base64url without padding";
+    fields.check("certificate_thumbprint", read.is_some(), why);
+    read.map(|it| Thumbprint(it.0))
+}
+
 fn read_grace(fields: &mut Fields, grace: &Option<prost_types::Duration>) -> TimeDelta {
     let Some(grace) = grace else {
         return DEFAULT_GRACE;
@@ -215,6 +241,7 @@ fn store_message(store: Store) -> pb::Store {
         merchant: name(community, MERCHANTS, store.merchant),
         number: store.number,
         display_name: store.display_name,
+        require_certificate: store.require_certificate,
         create_time: Some(timestamp(store.created_at)),
     }
 }
@@ -233,6 +260,10 @@ fn message(terminal: Terminal) -> pb::Terminal {
         display_name: terminal.display_name,
         state: state.into(),
         pair_time: Some(timestamp(terminal.paired_at)),
+        certificate_thumbprint: terminal
+            .certificate
+            .map(|it| runtime::Thumbprint(it.0).to_string())
+            .unwrap_or_default(),
         revoke_time: revoked.map(|revoked| timestamp(revoked.at)),
         revoke_reason: revoked
             .map(|revoked| revoked.reason.clone())

@@ -59,8 +59,8 @@ pub use statement::{
     statement_list, statement_lock, statement_put, statement_set_state,
 };
 pub use terminal::{
-    KeyHolder, pairing_code_lock, pairing_code_put, pairing_code_use, store_find, store_insert,
-    store_list, terminal_find, terminal_insert, terminal_key_find, terminal_key_put,
+    KeyHolder, NewKey, pairing_code_lock, pairing_code_put, pairing_code_use, store_find,
+    store_insert, store_list, terminal_find, terminal_insert, terminal_key_find, terminal_key_put,
     terminal_keys_retire, terminal_list, terminal_lock, terminal_revoke,
 };
 

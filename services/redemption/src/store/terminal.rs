@@ -5,21 +5,22 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::Page;
-use crate::domain::{Name, Revoked, SecretHash, Store, Terminal};
+use crate::domain::{Name, Revoked, SecretHash, Store, Terminal, Thumbprint};
 
 /// Adds a store.
 pub async fn store_insert(conn: &mut PgConnection, store: &Store) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- redemption.store_insert
-        insert into redemption.store (community_id, store_id, merchant_id, number, display_name, created_at)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into redemption.store (community_id, store_id, merchant_id, number, display_name, require_certificate, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7)
         "#,
         store.community,
         store.id,
         store.merchant,
         store.number,
         store.display_name,
+        store.require_certificate,
         store.created_at,
     )
     .execute(conn)
@@ -33,7 +34,7 @@ pub async fn store_find(db: impl PgExecutor<'_>, name: Name) -> sqlx::Result<Opt
         Store,
         r#"
         -- redemption.store_find
-        select community_id as community, store_id as id, merchant_id as merchant, number, display_name, created_at
+        select community_id as community, store_id as id, merchant_id as merchant, number, display_name, require_certificate, created_at
         from redemption.store
         where community_id = $1 and store_id = $2
         "#,
@@ -54,7 +55,7 @@ pub async fn store_list(
         Store,
         r#"
         -- redemption.store_list
-        select community_id as community, store_id as id, merchant_id as merchant, number, display_name, created_at
+        select community_id as community, store_id as id, merchant_id as merchant, number, display_name, require_certificate, created_at
         from redemption.store
         where community_id = $1 and merchant_id = $2 and store_id > $3
         order by store_id
@@ -76,6 +77,7 @@ struct Row {
     merchant_id: Uuid,
     display_name: String,
     paired_at: DateTime<Utc>,
+    certificate_hash: Option<Vec<u8>>,
     revoked_at: Option<DateTime<Utc>>,
     revoke_reason: Option<String>,
 }
@@ -90,6 +92,7 @@ impl From<Row> for Terminal {
             merchant: row.merchant_id,
             display_name: row.display_name,
             paired_at: row.paired_at,
+            certificate: row.certificate_hash.and_then(thumbprint),
             revoked: row.revoked_at.map(|at| Revoked { at, reason }),
         }
     }
@@ -121,7 +124,13 @@ pub async fn terminal_find(db: impl PgExecutor<'_>, name: Name) -> sqlx::Result<
         Row,
         r#"
         -- redemption.terminal_find
-        select community_id, terminal_id, store_id, merchant_id, display_name, paired_at, revoked_at, revoke_reason
+        select community_id, terminal_id, store_id, merchant_id, display_name, paired_at, revoked_at, revoke_reason,
+            (
+                select certificate_hash from redemption.terminal_key as held
+                where held.community_id = $1 and held.terminal_id = terminal.terminal_id and held.retires_at is null
+                order by held.created_at desc
+                limit 1
+            ) as certificate_hash
         from redemption.terminal
         where community_id = $1 and terminal_id = $2
         "#,
@@ -139,7 +148,13 @@ pub async fn terminal_lock(conn: &mut PgConnection, name: Name) -> sqlx::Result<
         Row,
         r#"
         -- redemption.terminal_lock
-        select community_id, terminal_id, store_id, merchant_id, display_name, paired_at, revoked_at, revoke_reason
+        select community_id, terminal_id, store_id, merchant_id, display_name, paired_at, revoked_at, revoke_reason,
+            (
+                select certificate_hash from redemption.terminal_key as held
+                where held.community_id = $1 and held.terminal_id = terminal.terminal_id and held.retires_at is null
+                order by held.created_at desc
+                limit 1
+            ) as certificate_hash
         from redemption.terminal
         where community_id = $1 and terminal_id = $2
         for no key update
@@ -162,7 +177,13 @@ pub async fn terminal_list(
         Row,
         r#"
         -- redemption.terminal_list
-        select community_id, terminal_id, store_id, merchant_id, display_name, paired_at, revoked_at, revoke_reason
+        select community_id, terminal_id, store_id, merchant_id, display_name, paired_at, revoked_at, revoke_reason,
+            (
+                select certificate_hash from redemption.terminal_key as held
+                where held.community_id = $1 and held.terminal_id = terminal.terminal_id and held.retires_at is null
+                order by held.created_at desc
+                limit 1
+            ) as certificate_hash
         from redemption.terminal
         where community_id = $1 and merchant_id = $2 and terminal_id > $3
         order by terminal_id
@@ -200,25 +221,42 @@ pub async fn terminal_revoke(
     Ok(())
 }
 
+/// What is kept of a new key.
+#[derive(Clone, Copy)]
+pub struct NewKey {
+    /// The hash of its secret.
+    pub hash: SecretHash,
+    /// The certificate that it is bound to.
+    pub certificate: Option<Thumbprint>,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+}
+
+fn thumbprint(hash: Vec<u8>) -> Option<Thumbprint> {
+    hash.try_into().ok().map(Thumbprint)
+}
+
 /// Keeps the key that a call has made for a terminal, in place of the one that it made before.
 pub async fn terminal_key_put(
     conn: &mut PgConnection,
     terminal: Name,
     request_id: Uuid,
-    (hash, at): (SecretHash, DateTime<Utc>),
+    key: NewKey,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- redemption.terminal_key_put
-        insert into redemption.terminal_key (community_id, terminal_id, request_id, key_hash, created_at)
-        values ($1, $2, $3, $4, $5)
-        on conflict on constraint terminal_key_pk do update set key_hash = excluded.key_hash, created_at = excluded.created_at
+        insert into redemption.terminal_key (community_id, terminal_id, request_id, key_hash, certificate_hash, created_at)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict on constraint terminal_key_pk
+            do update set key_hash = excluded.key_hash, certificate_hash = excluded.certificate_hash, created_at = excluded.created_at
         "#,
         terminal.community,
         terminal.id,
         request_id,
-        &hash.0[..],
-        at,
+        &key.hash.0[..],
+        key.certificate.as_ref().map(|certificate| &certificate.0[..]),
+        key.at,
     )
     .execute(conn)
     .await?;
@@ -259,6 +297,8 @@ pub struct KeyHolder {
     pub is_revoked: bool,
     /// Until when the key counts.
     pub retires_at: Option<DateTime<Utc>>,
+    /// The certificate that the key is bound to.
+    pub certificate: Option<Thumbprint>,
 }
 
 /// Finds whose key has a hash.
@@ -267,11 +307,10 @@ pub async fn terminal_key_find(
     terminal: Name,
     hash: SecretHash,
 ) -> sqlx::Result<Option<KeyHolder>> {
-    sqlx::query_as!(
-        KeyHolder,
+    let row = sqlx::query!(
         r#"
         -- redemption.terminal_key_find
-        select terminal.merchant_id as merchant, terminal.store_id as store, terminal.state = 'revoked' as "is_revoked!", held.retires_at
+        select terminal.merchant_id, terminal.store_id, terminal.state = 'revoked' as "is_revoked!", held.retires_at, held.certificate_hash
         from redemption.terminal_key as held
         join redemption.terminal using (community_id, terminal_id)
         where community_id = $1 and terminal_id = $2 and held.key_hash = $3
@@ -281,7 +320,14 @@ pub async fn terminal_key_find(
         &hash.0[..],
     )
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(row.map(|row| KeyHolder {
+        merchant: row.merchant_id,
+        store: row.store_id,
+        is_revoked: row.is_revoked,
+        retires_at: row.retires_at,
+        certificate: row.certificate_hash.and_then(thumbprint),
+    }))
 }
 
 /// Keeps the code that a call has made, in place of the one that it made before; false when that one was used.

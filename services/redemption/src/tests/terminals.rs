@@ -1,7 +1,7 @@
 //! What is kept of the secrets that let tills in and members pay.
 
 use super::*;
-use crate::{KeyRefused, NewStore, domain::TerminalKey};
+use crate::{KeyRefused, NewStore, NewTerminal, domain::TerminalKey};
 
 #[tokio::test]
 async fn no_secret_is_kept() {
@@ -11,6 +11,7 @@ async fn no_secret_is_kept() {
         id: None,
         number: "1".to_owned(),
         display_name: "Corner".to_owned(),
+        require_certificate: false,
     };
     let store = shop
         .service
@@ -19,10 +20,18 @@ async fn no_secret_is_kept() {
     let call = shop.call("CreatePairingCode");
     let (code, _) = shop.service.create_pairing_code(call, store).await.unwrap();
     let call = shop.call("PairTerminal");
-    let paired = shop.service.pair_terminal(call, &code, "Till".to_owned());
+    let till = NewTerminal {
+        display_name: "Till".to_owned(),
+        certificate: None,
+    };
+    let paired = shop.service.pair_terminal(call, &code, till);
     let (terminal, key) = paired.await.unwrap();
     assert_eq!(
-        shop.service.holder_of_key(&key).await.unwrap().merchant,
+        shop.service
+            .holder_of_key(&key, None)
+            .await
+            .unwrap()
+            .merchant,
         merchant.id
     );
     let call = shop.call("CreateMemberCode");
@@ -32,7 +41,7 @@ async fn no_secret_is_kept() {
         .await
         .unwrap();
     let guess = TerminalKey::new(terminal.community, terminal.id, [0; 32]);
-    let guessed = shop.service.holder_of_key(&guess).await;
+    let guessed = shop.service.holder_of_key(&guess, None).await;
     assert!(matches!(guessed, Err(KeyRefused::Unknown)));
 
     let tables: Vec<String> = sqlx::query_scalar(

@@ -11,7 +11,7 @@ use super::{
     refusal::{self, Untrusted},
     token::Caller,
 };
-use crate::Problem;
+use crate::{Problem, Thumbprint};
 
 /// What every call has to pass.
 #[derive(Debug)]
@@ -53,8 +53,13 @@ impl Guard {
         })
     }
 
-    /// Admits a call or refuses it. A path that is in no contract of ours (health, reflection, nothing at all) is open to anyone.
-    pub fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Admission, Status> {
+    /// Admits a call over a connection with that certificate, or refuses it. A path that is in no contract of ours (health, reflection, nothing at all) is open to anyone.
+    pub fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        certificate: Option<Thumbprint>,
+    ) -> Result<Admission, Status> {
         let open = Access {
             caller: Arc::new(Caller::default()),
             reach: Reach::Anyone,
@@ -65,7 +70,7 @@ impl Guard {
         };
         let token = bearer(headers)?;
         if let Some(keys) = self.keys.as_ref().filter(|keys| keys.takes(token)) {
-            let asked = keys.find(token);
+            let asked = keys.find(token, certificate);
             return Ok(Admission::Asked(Box::pin(async move {
                 let holder = asked.await.map_err(Untrusted::from)?;
                 reach(Arc::new(Caller::holding(holder)), &callers)

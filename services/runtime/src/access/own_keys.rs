@@ -3,14 +3,16 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{Holder, refusal::Untrusted};
+use crate::Thumbprint;
 
+type Find = dyn Fn(&str, Option<Thumbprint>) -> Asked + Send + Sync;
 type Asked = Pin<Box<dyn Future<Output = Result<Holder, KeyRefusal>> + Send>>;
 
 /// Says who holds a service's own keys.
 #[derive(Clone)]
 pub struct Keys {
     prefix: &'static str,
-    find: Arc<dyn Fn(&str) -> Asked + Send + Sync>,
+    find: Arc<Find>,
 }
 
 /// Why a key lets nobody in.
@@ -22,6 +24,10 @@ pub enum KeyRefusal {
     Revoked,
     /// Another took its place.
     Retired,
+    /// It counts only over a connection with the certificate that it is bound to, and this one has none.
+    CertificateRequired,
+    /// The same, and this one has another.
+    CertificateMismatch,
     /// Its holder calls too often, and may again after this time.
     Limited(Duration),
     /// It can't be said now.
@@ -35,14 +41,17 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Keys that begin with `prefix`; `find` says who holds one.
-    pub fn new<F>(prefix: &'static str, find: impl Fn(&str) -> F + Send + Sync + 'static) -> Self
+    /// Keys that begin with `prefix`; `find` says who holds one that is presented over a connection with that certificate.
+    pub fn new<F>(
+        prefix: &'static str,
+        find: impl Fn(&str, Option<Thumbprint>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<Holder, KeyRefusal>> + Send + 'static,
     {
         Self {
             prefix,
-            find: Arc::new(move |key| Box::pin(find(key))),
+            find: Arc::new(move |key, certificate| Box::pin(find(key, certificate))),
         }
     }
 
@@ -51,8 +60,8 @@ impl Keys {
         key.starts_with(self.prefix)
     }
 
-    pub(super) fn find(&self, key: &str) -> Asked {
-        (self.find)(key)
+    pub(super) fn find(&self, key: &str, certificate: Option<Thumbprint>) -> Asked {
+        (self.find)(key, certificate)
     }
 }
 
@@ -62,6 +71,8 @@ impl From<KeyRefusal> for Untrusted {
             KeyRefusal::Unknown => Self::Invalid("no such key".to_owned()),
             KeyRefusal::Revoked => Self::Revoked,
             KeyRefusal::Retired => Self::Retired,
+            KeyRefusal::CertificateRequired => Self::CertificateRequired,
+            KeyRefusal::CertificateMismatch => Self::CertificateMismatch,
             KeyRefusal::Limited(wait) => Self::Limited(wait),
             KeyRefusal::Unavailable => Self::NoKeys,
         }

@@ -16,15 +16,19 @@ const TOKEN_EXPIRED: &str = "TOKEN_EXPIRED";
 const TOKEN_NOT_YET_VALID: &str = "TOKEN_NOT_YET_VALID";
 const TERMINAL_REVOKED: &str = "TERMINAL_REVOKED";
 const KEY_RETIRED: &str = "KEY_RETIRED";
+const CERTIFICATE_REQUIRED: &str = "CERTIFICATE_REQUIRED";
+const CERTIFICATE_MISMATCH: &str = "CERTIFICATE_MISMATCH";
 
 /// The reasons that are about the token itself.
-pub(crate) const TOKEN_REASONS: [&str; 6] = [
+pub(crate) const TOKEN_REASONS: [&str; 8] = [
     TOKEN_MISSING,
     TOKEN_INVALID,
     TOKEN_EXPIRED,
     TOKEN_NOT_YET_VALID,
     TERMINAL_REVOKED,
     KEY_RETIRED,
+    CERTIFICATE_REQUIRED,
+    CERTIFICATE_MISMATCH,
 ];
 
 /// Why a token does not say who calls.
@@ -42,6 +46,10 @@ pub(super) enum Untrusted {
     Revoked,
     /// It is a key that another took the place of.
     Retired,
+    /// It is a key that counts only with a certificate, and the connection has none.
+    CertificateRequired,
+    /// The same, and the connection has another.
+    CertificateMismatch,
     /// Its holder calls too often.
     Limited(Duration),
     /// What it is to be checked with is not here now.
@@ -91,6 +99,16 @@ impl From<Untrusted> for Status {
                 KEY_RETIRED,
                 "the key was rotated and counts no more",
                 "该终端密钥已更换,请使用新密钥",
+            ),
+            Untrusted::CertificateRequired => unauthenticated(
+                CERTIFICATE_REQUIRED,
+                "the key counts only over TLS with the client certificate that it is bound to",
+                "该终端密钥须配合终端证书使用,请检查证书",
+            ),
+            Untrusted::CertificateMismatch => unauthenticated(
+                CERTIFICATE_MISMATCH,
+                "the key is bound to another client certificate",
+                "终端证书与密钥不符,请检查证书",
             ),
             Untrusted::Limited(wait) => rate_limited(DOMAIN, "terminal", wait),
             Untrusted::NoKeys => refusal(Reason {

@@ -261,7 +261,7 @@ fn a_caller_needs_a_role_that_the_contract_names() {
             headers.insert(AUTHORIZATION, value);
         }
         guard
-            .admit(&format!("/test.v1.Shop/{method}"), &headers)
+            .admit(&format!("/test.v1.Shop/{method}"), &headers, None)
             .map(|admission| match admission {
                 Admission::Now(access) => access,
                 Admission::Asked(_) => panic!("there are no keys"),
