@@ -1,7 +1,10 @@
 //! Grants that wait for budget are granted when there is some: it was raised, or a grant or points were taken back. What there is to do is read from the
 //! programme's sums, so a crash loses nothing; each batch is one transaction under the programme's lock, so replicas and raises at once grant each once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use runtime::Progress;
@@ -102,7 +105,7 @@ async fn waiting(
     let fitting = store::waiting::list_fitting(&mut *tx, (community, id), left, now, BATCH).await?;
     let mut expiries: BTreeMap<Uuid, Option<u32>> = BTreeMap::new();
     for revision in fitting.iter().filter_map(|one| one.revision_id) {
-        if !expiries.contains_key(&revision) {
+        if let Entry::Vacant(unknown) = expiries.entry(revision) {
             let key = RevisionKey {
                 community,
                 programme: id,
@@ -111,7 +114,7 @@ async fn waiting(
             let found = store::policy::find(&mut *tx, &key)
                 .await?
                 .ok_or(sqlx::Error::RowNotFound)?;
-            expiries.insert(revision, found.policy.expiry_months);
+            unknown.insert(found.policy.expiry_months);
         }
     }
     let waiting = fitting.into_iter().map(|one| Waiting {

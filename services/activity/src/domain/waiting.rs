@@ -66,6 +66,9 @@ mod tests {
     use super::*;
     use crate::domain::Community;
 
+    /// What waits, what is granted, the budget, and who is released.
+    type Case = (&'static [i64], i64, Option<i64>, &'static [u128]);
+
     fn programme(budget: Option<i64>) -> Programme {
         Programme {
             community: Community(Uuid::from_u128(1)),
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_longest_waiting_comes_first_and_what_does_not_fit_holds_up_nothing_smaller() {
-        let cases: [(&[i64], i64, Option<i64>, &[u128]); 5] = [
+        let cases: [Case; 5] = [
             (&[30, 20, 10], 40, Some(100), &[1, 2, 3]),
             (&[30, 20, 10], 50, Some(100), &[1, 2]),
             (&[30, 20, 10], 80, Some(100), &[2]),
