@@ -85,6 +85,28 @@ impl<'a> Volunteer<'a> {
 }
 
 impl World {
+    /// A member's notices, newest first.
+    pub async fn notices(&self, member: &str) -> Vec<act::Notice> {
+        let message = act::ListNoticesRequest {
+            parent: member.to_owned(),
+            page_size: 1000,
+            ..Default::default()
+        };
+        let answer = send!(self.clients.notices, list_notices, message);
+        answer.unwrap().notices
+    }
+
+    /// Waits until a member has so many notices.
+    pub async fn told(&self, member: &str, count: usize) -> Vec<act::Notice> {
+        self.in_time("the member is told", async || {
+            let notices = self.notices(member).await;
+            (notices.len() >= count).then_some(notices)
+        })
+        .await
+    }
+}
+
+impl World {
     /// A resident to register.
     pub fn volunteer(&self) -> Volunteer<'_> {
         Volunteer {

@@ -242,6 +242,7 @@ impl Activity {
         write_effect(&mut tx, &programme, &totals, &effect).await?;
         store::adjustment::set_state(&mut *tx, &adjustment, None).await?;
         tx.commit().await?;
+        self.budget.nudge();
         tracing::info!(adjustment.id = %id, "Adjustment {id} is {}", adjustment.state.word());
         Ok(())
     }

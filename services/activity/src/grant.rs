@@ -84,6 +84,8 @@ impl Activity {
             entry_sequence: None,
             revoked_amount: 0,
             created_at: now,
+            granted_at: None,
+            posting: 0,
         };
         store::grant::insert(&mut *tx, &grant, &decision.arithmetic).await?;
         store::programme::set_totals(&mut *tx, community, programme.id, &decision.totals).await?;

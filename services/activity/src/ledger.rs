@@ -11,9 +11,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proto::{
     account_id,
     ledger::v1::{
-        Account, AccountKind, Asset, CreateAccountRequest, CreateAssetRequest,
-        PostTransfersRequest, ReverseEntryRequest, Transfer, TransferVerdict,
-        UpdateAccountLimitsRequest, transfer_verdict::Verdict,
+        Account, AccountKind, Asset, CreateAccountRequest, CreateAssetRequest, EntryKind,
+        ListEntriesRequest, ListExpiringLotsRequest, PostTransfersRequest, ReverseEntryRequest,
+        Transfer, TransferVerdict, UpdateAccountLimitsRequest, transfer_verdict::Verdict,
     },
 };
 use tonic::{Code, Status};
@@ -32,6 +32,8 @@ use crate::{
 /// How long the relay waits for an answer. It ends well within the lease of what it delivers.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_PAUSE_SECONDS: i64 = 600;
+/// How much of a list is asked for at once.
+const PAGE: i32 = 1000;
 
 /// What the ledger said to an adjustment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +97,24 @@ pub(crate) fn is_transient(status: &Status) -> bool {
             | Code::ResourceExhausted
             | Code::Unknown
     )
+}
+
+/// A lot that expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExpiringLot {
+    pub(crate) account: Uuid,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) remaining: i64,
+    pub(crate) held: i64,
+}
+
+/// Points that have expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expired {
+    pub(crate) entry: i64,
+    pub(crate) account: Uuid,
+    pub(crate) amount: i64,
+    pub(crate) expires_at: DateTime<Utc>,
 }
 
 impl Activity {
@@ -275,6 +295,73 @@ impl Activity {
         }
     }
 
+    /// A page of a programme's lots that expire before an instant, and the token of the next page.
+    pub(crate) async fn expiring_lots(
+        &self,
+        programme: &Programme,
+        end: DateTime<Utc>,
+        page_token: String,
+    ) -> Result<(Vec<ExpiringLot>, String), Status> {
+        let request = ListExpiringLotsRequest {
+            parent: format!("communities/{}", programme.community.0),
+            programme: programme_name(programme),
+            end_time: Some(runtime::timestamp(end)),
+            page_size: PAGE,
+            page_token,
+            ..ListExpiringLotsRequest::default()
+        };
+        let request = runtime::request(request, PATIENCE);
+        let page = self.ledger.clone().list_expiring_lots(request).await?;
+        let page = page.into_inner();
+        let lots = page.lots.into_iter().map(|lot| {
+            Ok(ExpiringLot {
+                account: account_of(&lot.account)?,
+                expires_at: instant(lot.expire_time)?,
+                remaining: lot.remaining,
+                held: lot.held,
+            })
+        });
+        Ok((lots.collect::<Result<_, Status>>()?, page.next_page_token))
+    }
+
+    /// A page of what has expired in a programme behind an entry, and the token of the next page.
+    pub(crate) async fn expired_points(
+        &self,
+        programme: &Programme,
+        after_sequence: i64,
+        page_token: String,
+    ) -> Result<(Vec<Expired>, String), Status> {
+        let expired = account_id(programme.id, AccountKind::Expired, None);
+        let request = ListEntriesRequest {
+            parent: format!("communities/{}", programme.community.0),
+            account: account_name(programme.community, expired),
+            after_sequence,
+            page_size: PAGE,
+            page_token,
+            kinds: vec![EntryKind::LotExpiry.into()],
+            ..ListEntriesRequest::default()
+        };
+        let request = runtime::request(request, PATIENCE);
+        let page = self
+            .ledger
+            .clone()
+            .list_entries(request)
+            .await?
+            .into_inner();
+        let entries = page.entries.into_iter().map(|entry| {
+            Ok(Expired {
+                entry: entry.sequence,
+                account: account_of(&entry.debit_account)?,
+                amount: entry.amount,
+                expires_at: instant(entry.expire_time)?,
+            })
+        });
+        Ok((
+            entries.collect::<Result<_, Status>>()?,
+            page.next_page_token,
+        ))
+    }
+
     /// Takes a posted grant back as far as the points are still there, and returns how many were.
     pub(crate) async fn reverse_grant(&self, grant: &Grant, entry: i64) -> Result<i64, Status> {
         let request = ReverseEntryRequest {
@@ -305,7 +392,7 @@ fn transfer(grant: &Grant) -> Transfer {
     let issuing = account_id(grant.programme, AccountKind::Issuing, None);
     let member = account_id(grant.programme, AccountKind::Member, Some(grant.member));
     Transfer {
-        request_id: grant.id.to_string(),
+        request_id: grant.posting_id().to_string(),
         debit_account: account_name(grant.community, issuing),
         credit_account: account_name(grant.community, member),
         amount: grant.amount,
@@ -317,10 +404,7 @@ fn transfer(grant: &Grant) -> Transfer {
 
 fn account(programme: &Programme, kind: AccountKind, owner: Option<Uuid>) -> Account {
     Account {
-        programme: format!(
-            "communities/{}/programmes/{}",
-            programme.community.0, programme.id
-        ),
+        programme: programme_name(programme),
         asset: programme.asset.clone(),
         kind: kind.into(),
         owner: owner.map(|owner| owner.to_string()).unwrap_or_default(),
@@ -334,6 +418,25 @@ fn open_request(programme: &Programme, id: Uuid, account: Account) -> CreateAcco
         account_id: id.to_string(),
         account: Some(account),
     }
+}
+
+fn programme_name(programme: &Programme) -> String {
+    format!(
+        "communities/{}/programmes/{}",
+        programme.community.0, programme.id
+    )
+}
+
+/// The account that the ledger names.
+fn account_of(name: &str) -> Result<Uuid, Status> {
+    let id = name.rsplit('/').next().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Status::internal(format!("the ledger names no account: {name}")))
+}
+
+fn instant(time: Option<prost_types::Timestamp>) -> Result<DateTime<Utc>, Status> {
+    let read = time
+        .and_then(|time| DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?));
+    read.ok_or_else(|| Status::internal("the ledger names no time"))
 }
 
 fn account_name(community: Community, account: Uuid) -> String {

@@ -4,7 +4,8 @@
 //! - Hours and points are two books. Verified minutes are entered here and never spent; points are granted here and
 //!   spent in the ledger.
 //! - A grant is decided once, in the transaction that verifies its record, under locks on the member and the programme:
-//!   never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone.
+//!   never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone. What
+//!   waits for budget is granted as it was decided, once, when there is some.
 //! - A grant that was decided reaches the ledger, once, however often either side is down. Verification waits for nobody.
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
 //! - Money-like changes take two people: who proposes one can't approve it, and who records a service late can't verify it.
@@ -21,9 +22,11 @@ mod adjustment;
 mod answer;
 mod audit;
 mod domain;
+mod expiry;
 mod grant;
 mod ledger;
 mod member;
+mod notice;
 mod person;
 mod policy;
 mod programme;
@@ -32,10 +35,12 @@ mod rpc;
 mod seal;
 mod sealer;
 mod service_record;
+mod simulation;
 mod store;
 mod team;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
 use runtime::{Client, Clock, Ids, Nudge, Problem};
@@ -65,6 +70,8 @@ pub struct Activity {
     relay: Nudge,
     /// Wakes what takes adjustments to the ledger.
     adjuster: Nudge,
+    /// Wakes what grants that which waits for budget.
+    budget: Nudge,
 }
 
 impl Activity {
@@ -79,6 +86,7 @@ impl Activity {
             accounts: ledger::KnownAccounts::default(),
             relay: Nudge::default(),
             adjuster: Nudge::default(),
+            budget: Nudge::default(),
         }
     }
 
@@ -87,10 +95,12 @@ impl Activity {
         sealer::check(self).await
     }
 
-    /// Starts the loops that tell the ledger what was decided, and the one that seals who is not sealed under the current key. They end with `stop`.
+    /// Starts the loops that tell the ledger what was decided, the ones that grant what waited for budget and tell members what expires, and the one that seals who is not sealed under the current key. They end with `stop`.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         relay::spawn(self.clone(), tasks, stop.clone());
         adjustment::spawn(self.clone(), tasks, stop.clone());
+        waiting::spawn(self.clone(), tasks, stop.clone());
+        expiry::spawn(self.clone(), tasks, stop.clone());
         sealer::spawn(self.clone(), tasks, stop.clone());
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct NewProgramme {
     pub(crate) time_zone: Tz,
     pub(crate) budget: Option<i64>,
     pub(crate) second_person_days: i32,
+    pub(crate) expiry_notice_days: Vec<i32>,
 }
 
 impl Activity {
@@ -55,6 +56,7 @@ impl Activity {
             time_zone: new.time_zone,
             budget: new.budget,
             second_person_days: new.second_person_days,
+            expiry_notice_days: new.expiry_notice_days,
             created_at: self.clock.now(),
         };
         // The ledger is asked only for what may come to be: its accounts are never closed.

@@ -6,7 +6,7 @@
 //! What the ledger may say to a posting:
 //! - an entry: the grant is POSTED;
 //! - its own limit refuses (LIMIT_EXCEEDED, INSUFFICIENT_POINTS on the issuing account): the grant waits for budget after
-//!   all, and the programme's sums are corrected;
+//!   all, and the programme's sums are corrected. It is tried again ever more rarely, each time under a new id;
 //! - LOT_EXPIRED: the ledger was away until the grant had expired. The points never came to be and could not be spent any
 //!   more; they are not posted without an expiry. The grant is REVOKED with its whole amount, which frees the budget, so
 //!   that the programme's sum and the issuing account agree;
@@ -251,11 +251,12 @@ impl Activity {
         store::grant::lock(&mut *tx, community, &ids).await?;
         let grants = store::grant::find_many(&mut *tx, community, &ids).await?;
         let mut moves: Vec<Move> = Vec::new();
+        let mut refused = Vec::new();
         for grant in &grants {
-            let told = deliveries
-                .iter()
-                .zip(outcomes)
-                .find(|(delivery, _)| delivery.grant.id == grant.id);
+            // A late word about a posting that was refused says nothing about the one after it.
+            let told = deliveries.iter().zip(outcomes).find(|(delivery, _)| {
+                delivery.grant.id == grant.id && delivery.grant.posting == grant.posting
+            });
             let Some(made) = told.and_then(|(_, outcome)| step(grant, outcome)) else {
                 continue;
             };
@@ -263,9 +264,13 @@ impl Activity {
                 totals.granted -= made.step.granted_less;
                 totals.awaiting -= made.step.awaiting_less;
             }
+            if made.step.state == GrantState::AwaitingBudget {
+                refused.push((grant.id, now + pause_after(grant.posting + 1)));
+            }
             moves.push(made);
         }
         store::grant::set_steps(&mut *tx, community, &moves).await?;
+        store::waiting::set_refused(&mut *tx, community, &refused).await?;
         for (id, totals) in &programmes {
             store::programme::set_totals(&mut *tx, community, *id, totals).await?;
         }
@@ -280,6 +285,9 @@ impl Activity {
         store::outbox::settle(&mut *tx, community, &settled, now).await?;
         store::outbox::postpone(&mut *tx, community, &postponed).await?;
         tx.commit().await?;
+        if !programmes.is_empty() {
+            self.budget.nudge();
+        }
         Ok(())
     }
 }

@@ -195,6 +195,7 @@ impl Activity {
         let outcome = self.revoke(&mut tx, call.community, decide).await;
         let record = self.conclude(tx, call, outcome).await?;
         self.relay.nudge();
+        self.budget.nudge();
         Ok(record)
     }
 

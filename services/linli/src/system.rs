@@ -11,7 +11,10 @@ use std::{
 pub use activity::KeyRing;
 use ledger::proof::Signer;
 use proto::{
-    activity::v1::activity_service_client::ActivityServiceClient,
+    activity::v1::{
+        activity_service_client::ActivityServiceClient, notice_service_client::NoticeServiceClient,
+        policy_service_client::PolicyServiceClient,
+    },
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::{
         redemption_service_client::RedemptionServiceClient,
@@ -97,6 +100,10 @@ pub struct Clients {
     pub ledger: LedgerServiceClient<Client>,
     /// Of activity.
     pub activity: ActivityServiceClient<Client>,
+    /// Of activity's notices.
+    pub notices: NoticeServiceClient<Client>,
+    /// Of activity's looks at policies.
+    pub policies: PolicyServiceClient<Client>,
     /// Of redemption.
     pub redemption: RedemptionServiceClient<Client>,
     /// Of redemption's settlement.
@@ -122,6 +129,8 @@ impl Dial {
             .map(|channel| Client::new(channel, Some(bearer.clone())));
         Clients {
             ledger: LedgerServiceClient::new(ledger),
+            notices: NoticeServiceClient::new(activity.clone()),
+            policies: PolicyServiceClient::new(activity.clone()),
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),

@@ -126,6 +126,19 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             json!({"name": revision})
         }
         "ListPolicyRevisions" => json!({"parent": programme}),
+        "SimulatePolicy" => json!({
+            "parent": programme,
+            "policy": {"earnRules": [{"source": "EARN_SOURCE_SERVICE", "category": "*", "perHour": 1}]},
+            "startDate": {"year": 2026, "month": 2, "day": 1}, "endDate": {"year": 2026, "month": 3, "day": 1},
+        }),
+        "ComparePolicyRevisions" => json!({"name": revision, "base": revision}),
+        "ListNotices" => json!({"parent": member}),
+        "MarkNoticesRead" => {
+            json!({"parent": member, "names": [format!("{member}/notices/{}", world.id())]})
+        }
+        "GetNoticePreferences" | "SetNoticePreferences" => {
+            json!({"name": format!("{member}/noticePreferences")})
+        }
         "CreateTeam" => json!({
             "parent": parent,
             "team": {"number": world.id()[24..], "displayName": "Team"},

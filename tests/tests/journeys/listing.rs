@@ -12,6 +12,12 @@ use uuid::Uuid;
 
 /// A world with several of everything that can be listed.
 async fn crowd() -> (World, String) {
+    let (world, names, _) = crowd_with_saver().await;
+    (world, names)
+}
+
+/// The same, and a member whose points expire in two months.
+async fn crowd_with_saver() -> (World, String, String) {
     let world = World::start().await;
     world.programme(Uuid::from_u128(7), None).await;
     world.put_in_force(journeys::per_hour("*", 60)).await;
@@ -28,6 +34,7 @@ async fn crowd() -> (World, String) {
         };
         send!(world.clients.activity, create_team, team).unwrap();
     }
+    let mut savers = Vec::new();
     for months in [1, 6] {
         let policy = act::Policy {
             expiry_months: Some(months),
@@ -36,6 +43,7 @@ async fn crowd() -> (World, String) {
         world.put_in_force(policy).await;
         let saver = world.volunteer().register().await;
         world.earn(&saver, 30).await;
+        savers.push(saver.name);
     }
     for _ in 0..2 {
         let adjustment = act::CreateAdjustmentRequest {
@@ -73,7 +81,11 @@ async fn crowd() -> (World, String) {
     world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     world.clock.advance(TimeDelta::days(1));
     world.closed(&merchant, "2026-03-03").await;
-    (world, format!("{}|{}", merchant.name, member.name))
+    (
+        world,
+        format!("{}|{}", merchant.name, member.name),
+        savers.swap_remove(0),
+    )
 }
 
 /// A list's request for one parent.
@@ -100,8 +112,13 @@ async fn page(
 
 #[tokio::test]
 async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
-    let (world, names) = crowd().await;
+    let (world, names, saver) = crowd_with_saver().await;
     let (merchant, member) = names.split_once('|').unwrap();
+    // 30 days before and 7 days before.
+    for (days, told) in [(28, 1), (24, 2)] {
+        world.clock.advance(TimeDelta::days(days));
+        world.told(&saver, told).await;
+    }
     let lists = wire::methods()
         .into_iter()
         .filter(|method| method.name().starts_with("List"));
@@ -115,6 +132,7 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
             "ListHourEntries" | "ListMemberCards" | "ListOfflineCodes" => {
                 (member.to_owned(), other(member))
             }
+            "ListNotices" => (saver.clone(), other(&saver)),
             "ListStatementEntries" => {
                 let statement = world.statement_name(merchant, "2026-03-02");
                 (statement.clone(), other(&statement))

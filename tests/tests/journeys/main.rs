@@ -12,7 +12,10 @@ mod terminal;
 mod two_people;
 
 mod earning;
+mod expiring;
 mod hours;
+mod policies;
+mod waiting;
 
 mod cancel;
 mod refusal;

@@ -18,12 +18,12 @@ fn points(member: &str, amount: i64) -> Change {
     })
 }
 
-fn budget(budget: i64) -> Change {
+pub fn budget(budget: i64) -> Change {
     let budget = Some(budget);
     Change::Budget(act::BudgetChange { budget })
 }
 
-async fn propose(world: &World, change: Change) -> act::Adjustment {
+pub async fn propose(world: &World, change: Change) -> act::Adjustment {
     let message = act::CreateAdjustmentRequest {
         parent: world.community_name(),
         adjustment: Some(act::Adjustment {
@@ -39,7 +39,7 @@ async fn propose(world: &World, change: Change) -> act::Adjustment {
     send!(desk, create_adjustment, message).unwrap()
 }
 
-async fn approve(
+pub async fn approve(
     world: &World,
     by: &str,
     adjustment: &act::Adjustment,
@@ -53,7 +53,7 @@ async fn approve(
 }
 
 /// Waits until an adjustment has been to the ledger.
-async fn settled(world: &World, adjustment: &act::Adjustment) -> act::Adjustment {
+pub async fn settled(world: &World, adjustment: &act::Adjustment) -> act::Adjustment {
     let message = act::GetAdjustmentRequest {
         name: adjustment.name.clone(),
     };

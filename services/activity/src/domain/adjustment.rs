@@ -246,6 +246,7 @@ mod tests {
             time_zone: chrono_tz::Tz::UTC,
             budget,
             second_person_days: 7,
+            expiry_notice_days: vec![30, 7, 1],
             created_at: DateTime::UNIX_EPOCH,
         }
     }

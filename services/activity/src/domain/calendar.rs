@@ -24,7 +24,7 @@ pub fn expiry(now: DateTime<Utc>, months: u32, zone: Tz) -> Option<DateTime<Utc>
 
 /// The first instant of a local day, or after it when the clocks skip the whole day; the earlier one when there are two
 /// midnights.
-fn first_instant(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+pub fn first_instant(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
     let midnight = day.and_time(NaiveTime::MIN);
     // No zone has ever skipped more than a day. By the second, for some old gaps do not end on a full minute.
     let limit = midnight.checked_add_days(Days::new(2))?;

@@ -49,6 +49,7 @@ impl Explained {
         if let Some(left) = self.arithmetic.budget_left {
             sentences.push(format!("此前预算剩余 {left}"));
         }
+        sentences.extend(self.waiting_zh());
         sentences.push(self.outcome_zh());
         sentences.join("。") + "。"
     }
@@ -79,8 +80,30 @@ impl Explained {
         if let Some(left) = self.arithmetic.budget_left {
             sentences.push(format!("{left} was left of the budget"));
         }
+        sentences.extend(self.waiting_en());
         sentences.push(self.outcome_en());
         sentences.join(". ") + "."
+    }
+
+    fn waiting_zh(&self) -> Option<String> {
+        if self.grant.state == GrantState::AwaitingBudget {
+            return Some("预算不足，整笔等待；有预算后按原数额发放，有效期从发放时起算".to_owned());
+        }
+        let date = local_date(self.grant.granted_at?, self.programme.time_zone);
+        Some(format!(
+            "预算不足，等到 {date} 有预算后发放，有效期从该日起算"
+        ))
+    }
+
+    fn waiting_en(&self) -> Option<String> {
+        if self.grant.state == GrantState::AwaitingBudget {
+            let text = "Budget is short: it waits, whole, and is granted as it stands once there is budget; its expiry counts from then";
+            return Some(text.to_owned());
+        }
+        let date = local_date(self.grant.granted_at?, self.programme.time_zone);
+        Some(format!(
+            "It waited for budget until {date}; its expiry counts from then"
+        ))
     }
 
     fn outcome_zh(&self) -> String {
@@ -137,7 +160,7 @@ impl Explained {
 
     fn expiry_date(&self) -> Option<NaiveDate> {
         self.grant
-            .expires_at
+            .expiry()
             .map(|at| local_date(at, self.programme.time_zone))
     }
 }
@@ -207,7 +230,7 @@ fn service_rate(rule: &EarnRule) -> (&str, i64) {
     }
 }
 
-fn multiplier_zh(multiplier: &Multiplier) -> String {
+pub(super) fn multiplier_zh(multiplier: &Multiplier) -> String {
     let factor = multiplier.factor;
     match &multiplier.when {
         Condition::DayOfMonth(day) => format!("每月 {day} 日乘以 {factor}"),
@@ -217,7 +240,7 @@ fn multiplier_zh(multiplier: &Multiplier) -> String {
     }
 }
 
-fn multiplier_en(multiplier: &Multiplier) -> String {
+pub(super) fn multiplier_en(multiplier: &Multiplier) -> String {
     let factor = multiplier.factor;
     match &multiplier.when {
         Condition::DayOfMonth(day) => format!("Day {day} of the month: times {factor}"),
@@ -282,6 +305,7 @@ mod tests {
                 time_zone: chrono_tz::Tz::Asia__Shanghai,
                 budget: Some(27_500),
                 second_person_days: 7,
+                expiry_notice_days: vec![30, 7, 1],
                 created_at: DateTime::UNIX_EPOCH,
             },
             grant: Grant {
@@ -300,6 +324,8 @@ mod tests {
                 entry_sequence: Some(7),
                 revoked_amount: 0,
                 created_at: DateTime::UNIX_EPOCH,
+                granted_at: None,
+                posting: 0,
             },
         }
     }

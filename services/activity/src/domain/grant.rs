@@ -1,6 +1,6 @@
 //! Grants: decided once, whole or waiting for budget, and later perhaps taken back.
 //!
-//! EMPTY is final until its record is revoked. PENDING → POSTED once the ledger has it. A revocation takes PENDING and
+//! AWAITING_BUDGET becomes PENDING once there is budget (`waiting`). EMPTY is final until its record is revoked. PENDING → POSTED once the ledger has it. A revocation takes PENDING and
 //! POSTED through REVOKING to REVOKED; a grant of which the ledger has never heard becomes REVOKED at once.
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -49,6 +49,10 @@ pub struct Grant {
     pub entry_sequence: Option<i64>,
     pub revoked_amount: i64,
     pub created_at: DateTime<Utc>,
+    /// When there was budget for it, if it had to wait.
+    pub granted_at: Option<DateTime<Utc>>,
+    /// How often the ledger's own limit refused it.
+    pub posting: i32,
 }
 
 /// Which grants a list is of.
@@ -141,6 +145,20 @@ pub struct Step {
 }
 
 impl Grant {
+    /// The id it is posted under. What the ledger has refused stays refused under its id, so the next posting has another.
+    pub fn posting_id(&self) -> Uuid {
+        match self.posting {
+            0 => self.id,
+            posting => Uuid::new_v5(&self.id, format!("posting {posting}").as_bytes()),
+        }
+    }
+
+    /// When it expires, as far as that is decided: what waits counts its time from when it is granted.
+    pub fn expiry(&self) -> Option<DateTime<Utc>> {
+        self.expires_at
+            .filter(|_| self.state != GrantState::AwaitingBudget)
+    }
+
     /// Its record was revoked. `heard` says whether the ledger may have heard of it; if so, the ledger has to give the
     /// points back first. `None`: nothing changes.
     pub fn revoke(&self, heard: bool) -> Option<Step> {

@@ -18,6 +18,7 @@ fn programme(budget: Option<i64>) -> Programme {
         time_zone: chrono_tz::Tz::Asia__Shanghai,
         budget,
         second_person_days: 7,
+        expiry_notice_days: vec![30, 7, 1],
         created_at: DateTime::UNIX_EPOCH,
     }
 }
@@ -134,6 +135,8 @@ fn grant(state: GrantState) -> Grant {
         entry_sequence: None,
         revoked_amount: 0,
         created_at: DateTime::UNIX_EPOCH,
+        granted_at: None,
+        posting: 0,
     }
 }
 

@@ -4,15 +4,19 @@
 pub mod adjustment;
 pub mod calendar;
 pub mod call;
+pub mod comparison;
 pub mod explain;
 pub mod grant;
 pub mod member;
+pub mod notice;
 pub mod person;
 pub mod policy;
 pub mod programme;
 pub mod refusal;
 pub mod revision;
 pub mod service_record;
+pub mod simulation;
+pub mod waiting;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -21,6 +21,9 @@ pub struct Programme {
     /// A service that is recorded later than so many days after its end takes two people.
     #[serde(default = "usual_second_person_days")]
     pub second_person_days: i32,
+    /// How many times 24 hours before points expire their member is told; largest first.
+    #[serde(default = "usual_expiry_notice_days")]
+    pub expiry_notice_days: Vec<i32>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -28,7 +31,13 @@ fn usual_second_person_days() -> i32 {
     Programme::USUAL_SECOND_PERSON_DAYS
 }
 
+fn usual_expiry_notice_days() -> Vec<i32> {
+    Programme::USUAL_EXPIRY_NOTICE_DAYS.to_vec()
+}
+
 impl Programme {
+    /// When a programme says nothing else.
+    pub const USUAL_EXPIRY_NOTICE_DAYS: [i32; 3] = [30, 7, 1];
     /// When a programme says nothing else.
     pub const USUAL_SECOND_PERSON_DAYS: i32 = 7;
 }

@@ -58,6 +58,12 @@ pub enum Refusal {
     /// A lost answer is given again for some minutes only.
     #[error("request_id {request_id} was for one look, which is over")]
     RevealOver { request_id: Uuid },
+    /// Too much for one look.
+    #[error("{deeds} verified services in these days, a simulation takes at most {most}")]
+    TooManyDeeds { deeds: i64, most: i64 },
+    /// Everyone has to be told of this.
+    #[error("notices of class {class} can't be muted")]
+    NoticeClassNotMutable { class: String },
     /// The arithmetic leaves the range of amounts.
     #[error("the grant of service record {record} would be out of range")]
     AmountOutOfRange { record: Uuid },
@@ -73,6 +79,7 @@ pub enum Resource {
     ServiceRecord,
     Grant,
     Adjustment,
+    Notice,
 }
 
 impl Resource {
@@ -86,6 +93,7 @@ impl Resource {
             Self::ServiceRecord => "service record",
             Self::Grant => "grant",
             Self::Adjustment => "adjustment",
+            Self::Notice => "notice",
         }
     }
 }

@@ -209,6 +209,18 @@ fn naming(refusal: &Refusal) -> Naming {
             text_zh: "该 request_id 的查看已结束，请用新的 request_id 并说明理由".to_owned(),
             metadata: vec![("request_id", request_id.to_string())],
         },
+        Refusal::TooManyDeeds { deeds, most } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "TOO_MANY_DEEDS",
+            text_zh: format!("这些日期内有 {deeds} 条已核定的服务，一次最多试算 {most} 条"),
+            metadata: vec![("deeds", deeds.to_string()), ("most", most.to_string())],
+        },
+        Refusal::NoticeClassNotMutable { class } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "NOTICE_CLASS_NOT_MUTABLE",
+            text_zh: format!("{class} 类通知不能关闭"),
+            metadata: vec![("class", class.clone())],
+        },
         Refusal::AmountOutOfRange { record } => Naming {
             code: Code::FailedPrecondition,
             reason: "AMOUNT_OUT_OF_RANGE",
@@ -234,5 +246,6 @@ fn word_zh(resource: Resource) -> &'static str {
         Resource::ServiceRecord => "服务记录",
         Resource::Grant => "发放",
         Resource::Adjustment => "调整",
+        Resource::Notice => "通知",
     }
 }

@@ -155,11 +155,12 @@ fn encode(grant: &Grant) -> pb::Grant {
         service_record: service_record::name(community, grant.record),
         policy_revision: grant.revision.map(revision).unwrap_or_default(),
         amount: grant.amount,
-        expire_time: grant.expires_at.map(runtime::timestamp),
+        expire_time: grant.expiry().map(runtime::timestamp),
         state: state.into(),
         entry: grant.entry_sequence.map(entry).unwrap_or_default(),
         revoked_amount: grant.revoked_amount,
         create_time: Some(runtime::timestamp(grant.created_at)),
+        grant_time: grant.granted_at.map(runtime::timestamp),
     }
 }
 

@@ -6,16 +6,20 @@ mod audit;
 mod error;
 mod grant;
 mod member;
+mod notice;
 mod own;
 mod policy;
 mod programme;
 mod service_record;
+mod simulation;
 mod team;
 
 use prost::Message;
 use proto::activity::v1::{
     self as pb,
     activity_service_server::{ActivityService, ActivityServiceServer},
+    notice_service_server::NoticeServiceServer,
+    policy_service_server::PolicyServiceServer,
 };
 use runtime::{Access, Fields, Server};
 use sha2::{Digest, Sha256};
@@ -35,11 +39,12 @@ impl Activity {
     pub fn server(&self) -> Server {
         let service = ActivityServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        Server::new(
-            "linli.activity.v1.ActivityService",
-            Routes::new(service),
-            pb::DESCRIPTOR,
-        )
+        let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
+        let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
+        let routes = Routes::new(service)
+            .add_service(notices)
+            .add_service(policies);
+        Server::new("linli.activity.v1.ActivityService", routes, pb::DESCRIPTOR)
     }
 }
 

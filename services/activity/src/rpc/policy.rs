@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-pub(super) use text::{encode_cap, encode_multiplier, encode_rule};
+pub(super) use text::{encode_cap, encode_multiplier, encode_rule, read as read_policy};
 
 pub(super) async fn create(
     activity: &Activity,
@@ -45,7 +45,7 @@ pub(super) async fn activate(
     let access = Access::of(&request);
     let request = request.into_inner();
     let mut fields = fields(&access);
-    let key = revision_key(&mut fields, &request.name);
+    let key = revision_key(&mut fields, "name", &request.name);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
     let about = (key.community, &request.name[..]);
@@ -66,7 +66,7 @@ pub(super) async fn discard(
     let access = Access::of(&request);
     let request = request.into_inner();
     let mut fields = fields(&access);
-    let key = revision_key(&mut fields, &request.name);
+    let key = revision_key(&mut fields, "name", &request.name);
     let request_id = fields.request_id(&request.request_id);
     fields.finish()?;
     let about = (key.community, &request.name[..]);
@@ -86,7 +86,7 @@ pub(super) async fn get(
 ) -> Result<pb::PolicyRevision, Status> {
     let access = Access::of(&request);
     let mut fields = fields(&access);
-    let key = revision_key(&mut fields, &request.get_ref().name);
+    let key = revision_key(&mut fields, "name", &request.get_ref().name);
     fields.finish()?;
     Ok(encode(activity.get_policy_revision(key).await?))
 }
@@ -112,9 +112,9 @@ pub(super) async fn list(
     })
 }
 
-fn revision_key(fields: &mut Fields, value: &str) -> RevisionKey {
+pub(super) fn revision_key(fields: &mut Fields, field: &str, value: &str) -> RevisionKey {
     let pattern = ["communities", "programmes", "policyRevisions"];
-    let [community, programme, revision] = fields.name("name", value, pattern);
+    let [community, programme, revision] = fields.name(field, value, pattern);
     RevisionKey {
         community: Community(community),
         programme,

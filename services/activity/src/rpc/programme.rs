@@ -117,8 +117,10 @@ fn new_programme(fields: &mut Fields, id: Option<Uuid>, programme: &pb::Programm
     let second_person_days = programme.second_person_days.unwrap_or(usual);
     let days = i64::from(second_person_days);
     fields.range("programme.second_person_days", days, 0, 3650);
+    let expiry_notice_days = notice_days(fields, &programme.expiry_notice_days);
     NewProgramme {
         id,
+        expiry_notice_days,
         second_person_days,
         display_name: fields.text("programme.display_name", &programme.display_name, 120),
         asset: asset.clone(),
@@ -126,6 +128,24 @@ fn new_programme(fields: &mut Fields, id: Option<Uuid>, programme: &pb::Programm
         time_zone: time_zone.unwrap_or(chrono_tz::Tz::UTC),
         budget: programme.budget,
     }
+}
+
+/// Largest first.
+fn notice_days(fields: &mut Fields, days: &[i32]) -> Vec<i32> {
+    const FIELD: &str = "programme.expiry_notice_days";
+    if days.is_empty() {
+        return Programme::USUAL_EXPIRY_NOTICE_DAYS.to_vec();
+    }
+    let why = format!("at most 10 of them, not {}", days.len());
+    fields.check(FIELD, days.len() <= 10, why);
+    for (index, days) in days.iter().enumerate() {
+        fields.range(&format!("{FIELD}[{index}]"), i64::from(*days), 1, 366);
+    }
+    let mut sorted = days.to_vec();
+    sorted.sort_unstable_by(|one, other| other.cmp(one));
+    sorted.dedup();
+    fields.check(FIELD, sorted.len() == days.len(), "none may be there twice");
+    sorted
 }
 
 fn encode(programme: Programme) -> pb::Programme {
@@ -137,6 +157,7 @@ fn encode(programme: Programme) -> pb::Programme {
         time_zone: programme.time_zone.name().to_owned(),
         budget: programme.budget,
         second_person_days: Some(programme.second_person_days),
+        expiry_notice_days: programme.expiry_notice_days,
         create_time: Some(runtime::timestamp(programme.created_at)),
     }
 }

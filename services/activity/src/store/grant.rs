@@ -29,6 +29,8 @@ struct Row {
     entry_sequence: Option<i64>,
     revoked_amount: i64,
     created_at: DateTime<Utc>,
+    granted_at: Option<DateTime<Utc>>,
+    posting: i32,
 }
 
 impl Row {
@@ -49,6 +51,8 @@ impl Row {
             entry_sequence: self.entry_sequence,
             revoked_amount: self.revoked_amount,
             created_at: self.created_at,
+            granted_at: self.granted_at,
+            posting: self.posting,
         }
     }
 }
@@ -159,7 +163,8 @@ pub async fn find_many(
         r#"
         -- activity.grant_find_many
         select grant_id, programme_id, member_id, record_id, revision_id, source as "source: Source", local_date, amount,
-            expires_at, state as "state: GrantState", counted, entry_sequence, revoked_amount, created_at
+            expires_at, state as "state: GrantState", counted, entry_sequence, revoked_amount, created_at, granted_at,
+            posting
         from activity.reward_grant
         where community_id = $1 and grant_id = any($2)
         "#,
@@ -211,7 +216,8 @@ pub async fn list(
         r#"
         -- activity.grant_list
         select grant_id, programme_id, member_id, record_id, revision_id, source as "source: Source", local_date, amount,
-            expires_at, state as "state: GrantState", counted, entry_sequence, revoked_amount, created_at
+            expires_at, state as "state: GrantState", counted, entry_sequence, revoked_amount, created_at, granted_at,
+            posting
         from activity.reward_grant
         where community_id = $1 and programme_id = $2 and grant_id > $3
             and ($4::uuid is null or member_id = $4)

@@ -282,3 +282,16 @@ pub async fn list_hours(
     .fetch_all(db)
     .await
 }
+
+/// The ids of a community's members.
+pub async fn ids(db: impl PgExecutor<'_>, community: Community) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        -- activity.member_ids
+        select member_id from activity.member where community_id = $1
+        "#,
+        community.0,
+    )
+    .fetch_all(db)
+    .await
+}

@@ -9,12 +9,15 @@ pub mod adjustment;
 pub mod answer;
 pub mod grant;
 pub mod member;
+pub mod notice;
 pub mod outbox;
 pub mod person;
 pub mod policy;
 pub mod programme;
 pub mod service_record;
+pub mod simulation;
 pub mod team;
+pub mod waiting;
 
 /// The part of a list from one place on.
 #[derive(Debug, Clone, Copy)]

@@ -65,6 +65,30 @@ pub async fn insert(db: impl PgExecutor<'_>, row: &NewRow<'_>) -> sqlx::Result<(
     Ok(())
 }
 
+/// Adds a posting of each grant, due at once.
+pub async fn insert_posts(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    grants: &[Uuid],
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- activity.outbox_insert_posts
+        insert into activity.outbox (community_id, kind, grant_id, created_at, due_at)
+        select $1, 'post', released.grant_id, $3, $3
+        from unnest($2::uuid[]) with ordinality as released (grant_id, place)
+        order by released.place
+        "#,
+        community.0,
+        grants,
+        at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Settles the posting of a grant that was never claimed; false when the ledger may have heard of it.
 pub async fn cancel_post(
     db: impl PgExecutor<'_>,

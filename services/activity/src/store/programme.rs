@@ -18,6 +18,7 @@ struct Row {
     time_zone: String,
     budget: Option<i64>,
     second_person_days: i32,
+    expiry_notice_days: Vec<i32>,
     created_at: DateTime<Utc>,
 }
 
@@ -35,6 +36,7 @@ impl Row {
                 .map_err(|cause| sqlx::Error::Decode(Box::new(cause)))?,
             budget: self.budget,
             second_person_days: self.second_person_days,
+            expiry_notice_days: self.expiry_notice_days,
             created_at: self.created_at,
         })
     }
@@ -47,8 +49,8 @@ pub async fn insert(db: impl PgExecutor<'_>, programme: &Programme) -> sqlx::Res
         -- activity.programme_insert
         insert into activity.programme
             (community_id, programme_id, display_name, asset, exponent, time_zone, budget, created_at,
-            second_person_days)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            second_person_days, expiry_notice_days)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         "#,
         programme.community.0,
         programme.id,
@@ -59,6 +61,7 @@ pub async fn insert(db: impl PgExecutor<'_>, programme: &Programme) -> sqlx::Res
         programme.budget,
         programme.created_at,
         programme.second_person_days,
+        &programme.expiry_notice_days,
     )
     .execute(db)
     .await?;
@@ -75,7 +78,8 @@ pub async fn find(
         Row,
         r#"
         -- activity.programme_find
-        select programme_id, display_name, asset, exponent, time_zone, budget, second_person_days, created_at
+        select programme_id, display_name, asset, exponent, time_zone, budget, second_person_days,
+            expiry_notice_days, created_at
         from activity.programme
         where community_id = $1 and programme_id = $2
         "#,
@@ -97,7 +101,8 @@ pub async fn list(
         Row,
         r#"
         -- activity.programme_list
-        select programme_id, display_name, asset, exponent, time_zone, budget, second_person_days, created_at
+        select programme_id, display_name, asset, exponent, time_zone, budget, second_person_days,
+            expiry_notice_days, created_at
         from activity.programme
         where community_id = $1 and programme_id > $2
         order by programme_id

@@ -8,7 +8,10 @@ mod relaying;
 mod repeating;
 mod requests;
 mod revoking;
+mod simulating;
+mod telling;
 mod verifying;
+mod waiting;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use runtime::{Access, Client, Clock, Ids, TestDatabase};
@@ -94,6 +97,7 @@ impl World {
             time_zone: chrono_tz::Tz::Asia__Shanghai,
             budget,
             second_person_days: 7,
+            expiry_notice_days: vec![30, 7, 1],
             created_at: start(),
         };
         store::programme::insert(&pool, &programme).await.unwrap();

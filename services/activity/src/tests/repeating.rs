@@ -128,6 +128,7 @@ async fn a_programme_can_not_start_without_the_ledger_and_the_call_may_try_again
         time_zone: chrono_tz::Tz::Asia__Shanghai,
         budget: Some(1),
         second_person_days: 7,
+        expiry_notice_days: vec![30, 7, 1],
     };
     let before = rows(&world).await;
     for _ in 0..2 {

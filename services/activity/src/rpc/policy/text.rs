@@ -12,7 +12,7 @@ const MAX_RATE: i64 = 1_000_000_000;
 const MAX_LIMIT: i64 = 1_000_000_000_000_000;
 
 /// Reads a policy; what can't be read is a violation and left out.
-pub(super) fn read(fields: &mut Fields, policy: &pb::Policy) -> Policy {
+pub(in crate::rpc) fn read(fields: &mut Fields, policy: &pb::Policy) -> Policy {
     let counts = [
         ("policy.earn_rules", policy.earn_rules.len(), 1, 100),
         ("policy.multipliers", policy.multipliers.len(), 0, 100),
