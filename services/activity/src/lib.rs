@@ -3,7 +3,7 @@
 //! Promises:
 //! - Hours and points are two books. Verified minutes are entered here and never spent; points are granted here and
 //!   spent in the ledger.
-//! - A grant is decided once, in the transaction that verifies its record, under locks on the member and the programme:
+//! - A grant is decided once, in the transaction that verifies its record or accepts its report, under locks on the member and the programme:
 //!   never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone.
 //! - A grant that was decided reaches the ledger, once, however often either side is down. Verification waits for nobody.
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
@@ -28,6 +28,8 @@ mod person;
 mod policy;
 mod programme;
 mod relay;
+mod report;
+mod report_rules;
 mod rpc;
 mod seal;
 mod sealer;
@@ -44,6 +46,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use domain::refusal::Refusal;
+pub use domain::report_rules::EmergencyNumbers;
 pub use seal::{KeyRing, KeyRingError};
 use store::Window;
 
@@ -65,6 +68,8 @@ pub struct Activity {
     relay: Nudge,
     /// Wakes what takes adjustments to the ledger.
     adjuster: Nudge,
+    /// What to call where a programme says nothing else.
+    emergency_numbers: EmergencyNumbers,
 }
 
 impl Activity {
@@ -79,6 +84,15 @@ impl Activity {
             accounts: ledger::KnownAccounts::default(),
             relay: Nudge::default(),
             adjuster: Nudge::default(),
+            emergency_numbers: EmergencyNumbers::default(),
+        }
+    }
+
+    /// The same with other numbers to call than the national ones.
+    pub fn with_emergency_numbers(self, emergency_numbers: EmergencyNumbers) -> Self {
+        Self {
+            emergency_numbers,
+            ..self
         }
     }
 

@@ -8,9 +8,13 @@ pub mod explain;
 pub mod grant;
 pub mod member;
 pub mod person;
+pub mod place;
 pub mod policy;
 pub mod programme;
 pub mod refusal;
+pub mod report;
+pub mod report_rules;
+pub mod report_step;
 pub mod revision;
 pub mod service_record;
 

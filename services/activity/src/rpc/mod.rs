@@ -9,6 +9,11 @@ mod member;
 mod own;
 mod policy;
 mod programme;
+mod report;
+mod report_error;
+mod report_rules;
+mod report_text;
+mod report_view;
 mod service_record;
 mod team;
 
@@ -16,6 +21,7 @@ use prost::Message;
 use proto::activity::v1::{
     self as pb,
     activity_service_server::{ActivityService, ActivityServiceServer},
+    report_service_server::ReportServiceServer,
 };
 use runtime::{Access, Fields, Server};
 use sha2::{Digest, Sha256};
@@ -27,6 +33,7 @@ use crate::{
     domain::{Community, call::Call},
 };
 use error::DOMAIN;
+use report::ReportRpc;
 
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -35,9 +42,11 @@ impl Activity {
     pub fn server(&self) -> Server {
         let service = ActivityServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let reports = ReportServiceServer::new(ReportRpc(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         Server::new(
             "linli.activity.v1.ActivityService",
-            Routes::new(service),
+            Routes::new(service).add_service(reports),
             pb::DESCRIPTOR,
         )
     }
