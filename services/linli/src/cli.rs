@@ -17,7 +17,7 @@ use crate::{
     terminal, token, up, verify,
 };
 
-pub use groups::{BearerArgs, DatabaseArgs, LimitArgs, OriginArgs};
+pub use groups::{BearerArgs, DatabaseArgs, EmergencyArgs, LimitArgs, OriginArgs};
 
 /// A points-and-rewards exchange for communities.
 #[derive(Debug, Parser)]
@@ -346,6 +346,9 @@ pub struct ServeArgs {
     /// How much one till and one member may do
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// What to call in an emergency
+    #[command(flatten)]
+    pub emergency: EmergencyArgs,
 }
 
 /// Runs the command that the process was started with.

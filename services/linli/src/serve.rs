@@ -102,6 +102,7 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
             keys: key::offline(args.offline_keys.as_deref())?,
             most_points: args.limits.offline_points,
         },
+        emergency_numbers: args.emergency.numbers.clone(),
     })
 }
 
@@ -163,7 +164,7 @@ fn names(places: &[(Role, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{DatabaseArgs, LimitArgs, OriginArgs};
+    use crate::cli::{DatabaseArgs, EmergencyArgs, LimitArgs, OriginArgs};
 
     fn args(roles: &[Role], listen: Option<&str>) -> ServeArgs {
         ServeArgs {
@@ -181,6 +182,7 @@ mod tests {
             activity_url: None,
             origins: OriginArgs::default(),
             limits: LimitArgs::default(),
+            emergency: EmergencyArgs::default(),
         }
     }
 

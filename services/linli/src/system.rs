@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use activity::KeyRing;
+pub use activity::{EmergencyNumbers, KeyRing};
 use ledger::proof::Signer;
 use proto::{
-    activity::v1::activity_service_client::ActivityServiceClient,
+    activity::v1::{
+        activity_service_client::ActivityServiceClient, report_service_client::ReportServiceClient,
+    },
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::{
         redemption_service_client::RedemptionServiceClient,
@@ -97,6 +99,8 @@ pub struct Clients {
     pub ledger: LedgerServiceClient<Client>,
     /// Of activity.
     pub activity: ActivityServiceClient<Client>,
+    /// Of activity's problem reports.
+    pub reports: ReportServiceClient<Client>,
     /// Of redemption.
     pub redemption: RedemptionServiceClient<Client>,
     /// Of redemption's settlement.
@@ -122,6 +126,7 @@ impl Dial {
             .map(|channel| Client::new(channel, Some(bearer.clone())));
         Clients {
             ledger: LedgerServiceClient::new(ledger),
+            reports: ReportServiceClient::new(activity.clone()),
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
@@ -171,6 +176,7 @@ impl System {
             origins,
             limits,
             offline,
+            emergency_numbers: EmergencyNumbers::default(),
         };
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,
