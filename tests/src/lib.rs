@@ -11,6 +11,7 @@
 mod codes;
 mod people;
 mod refusal;
+mod report;
 mod shop;
 pub mod web;
 pub mod wire;

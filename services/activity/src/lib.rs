@@ -30,6 +30,7 @@ mod programme;
 mod relay;
 mod report;
 mod report_rules;
+mod report_view;
 mod rpc;
 mod seal;
 mod sealer;

@@ -73,7 +73,12 @@ async fn crowd() -> (World, String) {
     world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     world.clock.advance(TimeDelta::days(1));
     world.closed(&merchant, "2026-03-03").await;
-    (world, format!("{}|{}", merchant.name, member.name))
+    let mut report = String::new();
+    for _ in 0..2 {
+        let made = world.reported(world.report(&member, "litter")).await;
+        report = world.accept_report(&made).await.unwrap().name;
+    }
+    (world, format!("{}|{}|{report}", merchant.name, member.name))
 }
 
 /// A list's request for one parent.
@@ -101,7 +106,10 @@ async fn page(
 #[tokio::test]
 async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
     let (world, names) = crowd().await;
-    let (merchant, member) = names.split_once('|').unwrap();
+    let names: Vec<&str> = names.split('|').collect();
+    let [merchant, member, report] = names[..] else {
+        panic!("{names:?}")
+    };
     let lists = wire::methods()
         .into_iter()
         .filter(|method| method.name().starts_with("List"));
@@ -119,7 +127,8 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
                 let statement = world.statement_name(merchant, "2026-03-02");
                 (statement.clone(), other(&statement))
             }
-            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
+            "ListReportEvents" => (report.to_owned(), other(report)),
+            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" | "ListPublicReports" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))
             }

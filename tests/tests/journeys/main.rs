@@ -6,12 +6,17 @@ mod resident;
 mod setup;
 
 mod access;
+mod access_report;
 mod personal;
 mod terminal;
 mod two_people;
 
 mod earning;
 mod hours;
+
+mod report;
+mod report_race;
+mod report_view;
 
 mod cancel;
 mod refusal;

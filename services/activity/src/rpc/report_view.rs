@@ -19,7 +19,7 @@ use crate::{
         place::Nearness,
         report::{Candidate, EventKind, ReportEvent, ReportFilter, Visibility},
     },
-    report::Shown,
+    report_view::Shown,
 };
 
 pub(super) async fn suggest_duplicates(
