@@ -11,6 +11,7 @@
 mod codes;
 mod people;
 mod refusal;
+mod report;
 mod secure;
 mod shop;
 pub mod web;

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use linli::role::{Parts, Prepared, Role as Service};
+use linli::{
+    role::{Parts, Prepared, Role as Service},
+    system::EmergencyNumbers,
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData};
 use runtime::{Authority, Bearer, Client, Holder, Role, Roles, Roots, Thumbprint, Tls, TlsFiles};
 use sha2::{Digest, Sha256};
@@ -114,6 +117,7 @@ impl World {
             signer: None,
             person_keys: None,
             origins: vec![],
+            emergency_numbers: EmergencyNumbers::default(),
             limits: self.limits,
             offline: crate::offline(),
             authority: Authority::new(self.clock.clone(), vec![trusted]).unwrap(),

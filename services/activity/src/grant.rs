@@ -11,7 +11,7 @@ use crate::{
         calendar::{local_date, month_start},
         explain::Explained,
         grant::{self, Basis, Grant, GrantFilter, GrantState},
-        policy::{Deed, OutOfRange, Source},
+        policy::{Deed, Effort, OutOfRange},
         programme::Totals,
         refusal::{Refusal, Resource},
         revision::RevisionKey,
@@ -24,36 +24,69 @@ use crate::{
     },
 };
 
+/// Who earns by which deed.
+pub(crate) struct Earner<'a> {
+    pub(crate) community: Community,
+    /// The service record or the report.
+    pub(crate) deed: Uuid,
+    pub(crate) programme: Uuid,
+    pub(crate) member: Uuid,
+    pub(crate) category: &'a str,
+    pub(crate) effort: Effort<'a>,
+    /// The start of a service; when a report was submitted.
+    pub(crate) done_at: DateTime<Utc>,
+    /// What is said when the arithmetic leaves the range of amounts.
+    pub(crate) out_of_range: Refusal,
+}
+
+impl<'a> Earner<'a> {
+    /// The member who served, by what was verified.
+    pub(crate) fn of_service(record: &'a ServiceRecord) -> Self {
+        Self {
+            community: record.community,
+            deed: record.id,
+            programme: record.programme,
+            member: record.member,
+            category: &record.category,
+            effort: Effort::Service {
+                role: record.role,
+                minutes: record.minutes,
+            },
+            done_at: record.started_at,
+            out_of_range: Refusal::AmountOutOfRange { record: record.id },
+        }
+    }
+}
+
 impl Activity {
-    /// Decides what a verified record earns and returns the grant's id. The member is locked already; the programme's lock
+    /// Decides what a deed earns and returns the grant's id. The member is locked already; the programme's lock
     /// makes its grants come one after another, each seeing what the ones before left of caps and budget.
     pub(crate) async fn decide_grant(
         &self,
         tx: &mut PgConnection,
-        record: &ServiceRecord,
+        earner: Earner<'_>,
         now: DateTime<Utc>,
     ) -> Result<Uuid, Error> {
-        let community = record.community;
+        let community = earner.community;
         let no_programme = Refusal::NotFound {
             resource: Resource::Programme,
-            id: record.programme,
+            id: earner.programme,
         };
-        let out_of_range = |OutOfRange| Refusal::AmountOutOfRange { record: record.id };
-        let totals = store::programme::lock(&mut *tx, community, record.programme)
+        let totals = store::programme::lock(&mut *tx, community, earner.programme)
             .await?
             .ok_or_else(|| no_programme.clone())?;
-        let programme = store::programme::find(&mut *tx, community, record.programme)
+        let programme = store::programme::find(&mut *tx, community, earner.programme)
             .await?
             .ok_or(no_programme)?;
         let revision = store::policy::find_active(&mut *tx, community, programme.id).await?;
-        let date = local_date(record.started_at, programme.time_zone);
+        let date = local_date(earner.done_at, programme.time_zone);
         let month = month_start(date);
-        let earlier =
-            store::grant::list_counted(&mut *tx, record, month..month + Months::new(1)).await?;
+        let whose = (earner.programme, earner.member);
+        let dates = month..month + Months::new(1);
+        let earlier = store::grant::list_counted(&mut *tx, community, whose, dates).await?;
         let deed = Deed {
-            category: &record.category,
-            role: record.role,
-            minutes: record.minutes,
+            category: earner.category,
+            effort: earner.effort,
             local_date: date,
         };
         let basis = Basis {
@@ -63,15 +96,15 @@ impl Activity {
             earlier: &earlier,
             now,
         };
-        let decision = grant::decide(&deed, &basis).map_err(out_of_range)?;
+        let decision = grant::decide(&deed, &basis).map_err(|OutOfRange| earner.out_of_range)?;
         let grant = Grant {
             community,
             id: self.ids.next(),
             programme: programme.id,
-            member: record.member,
-            record: record.id,
+            member: earner.member,
+            record: earner.deed,
             revision: revision.as_ref().map(|revision| revision.id),
-            source: Source::Service,
+            source: earner.effort.source(),
             local_date: date,
             amount: decision.amount,
             expires_at: decision.expires_at,

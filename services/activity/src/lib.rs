@@ -3,8 +3,8 @@
 //! Promises:
 //! - Hours and points are two books. Verified minutes are entered here and never spent; points are granted here and
 //!   spent in the ledger.
-//! - A grant is decided once, in the transaction that verifies its record, under locks on the member and the programme:
-//!   never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone. What
+//! - A grant is decided once, in the transaction that verifies its record or accepts its report, under locks on the member and the
+//!   programme: never above a cap, never above the budget, whatever comes in at once. Its arithmetic is kept and never redone. What
 //!   waits for budget is granted as it was decided, once, when there is some.
 //! - A grant that was decided reaches the ledger, once, however often either side is down. Verification waits for nobody.
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
@@ -31,6 +31,9 @@ mod person;
 mod policy;
 mod programme;
 mod relay;
+mod report;
+mod report_rules;
+mod report_view;
 mod rpc;
 mod seal;
 mod sealer;
@@ -49,6 +52,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use domain::refusal::Refusal;
+pub use domain::report_rules::EmergencyNumbers;
 pub use seal::{KeyRing, KeyRingError};
 use store::Window;
 
@@ -72,6 +76,8 @@ pub struct Activity {
     adjuster: Nudge,
     /// Wakes what grants that which waits for budget.
     budget: Nudge,
+    /// What to call where a programme says nothing else.
+    emergency_numbers: EmergencyNumbers,
 }
 
 impl Activity {
@@ -87,6 +93,15 @@ impl Activity {
             relay: Nudge::default(),
             adjuster: Nudge::default(),
             budget: Nudge::default(),
+            emergency_numbers: EmergencyNumbers::default(),
+        }
+    }
+
+    /// The same with other numbers to call than the national ones.
+    pub fn with_emergency_numbers(self, emergency_numbers: EmergencyNumbers) -> Self {
+        Self {
+            emergency_numbers,
+            ..self
         }
     }
 

@@ -130,6 +130,22 @@ impl Activity {
         shown.collect()
     }
 
+    /// What everyone may see of some persons, by member; those who were erased are not among them.
+    pub(crate) async fn masked_persons(
+        &self,
+        community: Community,
+        members: &[Uuid],
+    ) -> Result<HashMap<Uuid, Masked>, Error> {
+        let kept = store::person::find_many(&self.pool, community, members).await?;
+        let mut shown = HashMap::new();
+        for (member, kept) in kept {
+            if let Some(person) = self.open(community, member, kept)? {
+                shown.insert(member, person.masked());
+            }
+        }
+        Ok(shown)
+    }
+
     fn open(
         &self,
         community: Community,

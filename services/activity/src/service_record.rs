@@ -16,6 +16,7 @@ use crate::{
         refusal::{Refusal, Resource},
         service_record::{RecordFilter, RecordState, Role, ServiceRecord, Verdict, whole_minutes},
     },
+    grant::Earner,
     store::{self, member::NewHours},
 };
 
@@ -148,7 +149,8 @@ impl Activity {
         }
         store::service_record::set_decision(&mut *tx, &record).await?;
         enter_hours(tx, &record, &member, record.minutes).await?;
-        let grant = self.decide_grant(tx, &record, verdict.at).await?;
+        let earner = Earner::of_service(&record);
+        let grant = self.decide_grant(tx, earner, verdict.at).await?;
         Ok(ServiceRecord {
             grant: Some(grant),
             ..record

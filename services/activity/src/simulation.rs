@@ -21,7 +21,7 @@ use crate::{
     store::{self, simulation::Span},
 };
 
-/// How many services one simulation takes.
+/// How many deeds one simulation takes.
 const MOST_DEEDS: i64 = 200_000;
 /// How many of them are in memory at once.
 const BATCH: i64 = 10_000;
@@ -72,7 +72,7 @@ pub(crate) struct SimulatedMember {
 }
 
 impl Activity {
-    /// Works out what the services of some days would have earned under another policy.
+    /// Works out what the deeds of some days would have earned under another policy.
     pub(crate) async fn simulate_policy(
         &self,
         trial: &Trial,
@@ -153,7 +153,7 @@ async fn policy(tx: &mut PgConnection, trial: &Trial) -> Result<Policy, Error> {
     }
 }
 
-/// Decides every service of the days, a batch at a time.
+/// Decides every deed of the days, a batch at a time.
 async fn simulate<'a>(
     tx: &mut PgConnection,
     trial: &Trial,
@@ -172,7 +172,7 @@ async fn simulate<'a>(
         }
         .into());
     }
-    // What these services had of the budget, and what is left of it.
+    // What these deeds had of the budget, and what is left of it.
     let budget = budget_left
         .filter(|_| trial.apply_budget)
         .map(|left| left.saturating_add(extent.granted));

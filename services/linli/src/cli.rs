@@ -17,7 +17,9 @@ use crate::{
     terminal, token, up, verify,
 };
 
-pub use groups::{BearerArgs, DatabaseArgs, LimitArgs, OriginArgs, RootsArgs, TlsArgs};
+pub use groups::{
+    BearerArgs, DatabaseArgs, EmergencyArgs, LimitArgs, OriginArgs, RootsArgs, TlsArgs,
+};
 
 /// A points-and-rewards exchange for communities.
 #[derive(Debug, Parser)]
@@ -358,6 +360,9 @@ pub struct ServeArgs {
     /// How much one till and one member may do
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// What to call in an emergency
+    #[command(flatten)]
+    pub emergency: EmergencyArgs,
 }
 
 /// Runs the command that the process was started with.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use activity::{Activity, KeyRing};
+use activity::{Activity, EmergencyNumbers, KeyRing};
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
 use redemption::{Limits, Offline, Redemption};
@@ -86,6 +86,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What offline codes are signed with, and what they are worth.
     pub offline: Offline,
+    /// What activity tells those who report an emergency to call.
+    pub emergency_numbers: EmergencyNumbers,
     /// Who is trusted to say who calls.
     pub authority: Authority,
     /// What the service calls others with.
@@ -118,6 +120,7 @@ impl Prepared {
             origins,
             limits,
             offline,
+            emergency_numbers,
             authority,
             bearer,
         } = parts;
@@ -149,7 +152,8 @@ impl Prepared {
                 let ledger = client(&ledger_url)?;
                 let keys =
                     person_keys.ok_or_else(|| Problem::new("activity has no person keys"))?;
-                let activity = Activity::new(pool.clone(), clock, ids, ledger, keys);
+                let activity = Activity::new(pool.clone(), clock, ids, ledger, keys)
+                    .with_emergency_numbers(emergency_numbers);
                 activity.check_keys().await?;
                 activity.spawn_workers(&tasks, &stop);
                 (pool, activity.server())

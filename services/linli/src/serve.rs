@@ -119,6 +119,7 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
             keys: key::offline(args.offline_keys.as_deref())?,
             most_points: args.limits.offline_points,
         },
+        emergency_numbers: args.emergency.numbers.clone(),
     })
 }
 
@@ -182,7 +183,7 @@ fn names(places: &[(Role, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{DatabaseArgs, LimitArgs, OriginArgs, RootsArgs, TlsArgs};
+    use crate::cli::{DatabaseArgs, EmergencyArgs, LimitArgs, OriginArgs, RootsArgs, TlsArgs};
 
     fn args(roles: &[Role], listen: Option<&str>) -> ServeArgs {
         ServeArgs {
@@ -202,6 +203,7 @@ mod tests {
             tls: TlsArgs::default(),
             origins: OriginArgs::default(),
             limits: LimitArgs::default(),
+            emergency: EmergencyArgs::default(),
         }
     }
 

@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use activity::KeyRing;
+pub use activity::{EmergencyNumbers, KeyRing};
 use ledger::proof::Signer;
 use proto::{
     activity::v1::{
         activity_service_client::ActivityServiceClient, notice_service_client::NoticeServiceClient,
-        policy_service_client::PolicyServiceClient,
+        policy_service_client::PolicyServiceClient, report_service_client::ReportServiceClient,
     },
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::{
@@ -104,6 +104,8 @@ pub struct Clients {
     pub notices: NoticeServiceClient<Client>,
     /// Of activity's looks at policies.
     pub policies: PolicyServiceClient<Client>,
+    /// Of activity's problem reports.
+    pub reports: ReportServiceClient<Client>,
     /// Of redemption.
     pub redemption: RedemptionServiceClient<Client>,
     /// Of redemption's settlement.
@@ -131,6 +133,7 @@ impl Dial {
             ledger: LedgerServiceClient::new(ledger),
             notices: NoticeServiceClient::new(activity.clone()),
             policies: PolicyServiceClient::new(activity.clone()),
+            reports: ReportServiceClient::new(activity.clone()),
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
@@ -182,6 +185,7 @@ impl System {
             origins,
             limits,
             offline,
+            emergency_numbers: EmergencyNumbers::default(),
         };
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,

@@ -15,6 +15,8 @@ use proto::{
 use runtime::{Callers, Holder, Role, Roles};
 use serde_json::{Value, json};
 
+use crate::access_report;
+
 /// A corner of the community: people and shops that have to do with each other, and with nobody else.
 struct Corner {
     team: String,
@@ -28,6 +30,7 @@ struct Corner {
     card: String,
     record: String,
     grant: String,
+    report: String,
     /// Of the redemption, so it changed the accounts of both.
     entry: String,
     hold: String,
@@ -55,7 +58,9 @@ impl Corner {
         let order = world.order(&member, &offer, 1);
         let redemption = world.redeem(order).await.unwrap();
         let (store, terminal) = world.pair(&merchant).await;
+        let report = world.reported(world.report(&member, "litter")).await;
         Self {
+            report: report.name,
             handle: world.handle(&member, &merchant).await,
             card: world.card(&member).await.card.unwrap().name,
             store,
@@ -212,6 +217,9 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             json!({"name": format!("{parent}/adjustments/{}", world.id())})
         }
         "ListAdjustments" => json!({"parent": programme}),
+        of_reports if of_reports.contains("Report") || of_reports == "SuggestDuplicates" => {
+            access_report::request(world, (&corner.report, member), of_reports)
+        }
         "CreateStore" => json!({
             "parent": merchant,
             "store": {"number": world.id()[24..], "displayName": "Corner"},
@@ -403,6 +411,7 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
         card: nothing(&own.card),
         record: nothing(&own.record),
         grant: nothing(&own.grant),
+        report: nothing(&own.report),
         entry: format!("{}/entries/999999", world.community_name()),
         hold: nothing(&own.hold),
         member: Member {
@@ -441,6 +450,7 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
             ("ListEntries", Role::Member),
             ("ListExpiringLots", Role::Member),
             ("ListServiceRecords", Role::Leader),
+            ("ListReports", Role::Member),
             ("ListRedemptions", Role::Terminal),
             ("ListStatements", Role::Merchant),
         ] {

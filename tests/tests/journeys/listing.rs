@@ -81,11 +81,13 @@ async fn crowd_with_saver() -> (World, String, String) {
     world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     world.clock.advance(TimeDelta::days(1));
     world.closed(&merchant, "2026-03-03").await;
-    (
-        world,
-        format!("{}|{}", merchant.name, member.name),
-        savers.swap_remove(0),
-    )
+    let mut report = String::new();
+    for _ in 0..2 {
+        let made = world.reported(world.report(&member, "litter")).await;
+        report = world.accept_report(&made).await.unwrap().name;
+    }
+    let names = format!("{}|{}|{report}", merchant.name, member.name);
+    (world, names, savers.swap_remove(0))
 }
 
 /// A list's request for one parent.
@@ -113,7 +115,10 @@ async fn page(
 #[tokio::test]
 async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
     let (world, names, saver) = crowd_with_saver().await;
-    let (merchant, member) = names.split_once('|').unwrap();
+    let names: Vec<&str> = names.split('|').collect();
+    let [merchant, member, report] = names[..] else {
+        panic!("{names:?}")
+    };
     // 30 days before and 7 days before.
     for (days, told) in [(28, 1), (24, 2)] {
         world.clock.advance(TimeDelta::days(days));
@@ -137,7 +142,8 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
                 let statement = world.statement_name(merchant, "2026-03-02");
                 (statement.clone(), other(&statement))
             }
-            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
+            "ListReportEvents" => (report.to_owned(), other(report)),
+            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" | "ListPublicReports" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))
             }

@@ -6,6 +6,7 @@ mod resident;
 mod setup;
 
 mod access;
+mod access_report;
 mod certificate;
 mod personal;
 mod terminal;
@@ -16,6 +17,10 @@ mod expiring;
 mod hours;
 mod policies;
 mod waiting;
+
+mod report;
+mod report_race;
+mod report_view;
 
 mod cancel;
 mod refusal;

@@ -73,6 +73,7 @@ impl Sampler {
         match field.kind() {
             Kind::String => Value::String(self.text(field)),
             Kind::Bool => Value::Bool(false),
+            Kind::Double => Value::F64(1.5),
             Kind::Int32 => Value::I32(match field.name() {
                 "birth_year" => 1960,
                 _ => 1,
@@ -273,6 +274,9 @@ impl Sampler {
                     ("0", false, Value::I64(0)),
                 ]
             }
+            Kind::Double => [f64::NAN, f64::INFINITY, -1e9, 180.000_000_1]
+                .map(|number| ("out of range", true, Value::F64(number)))
+                .to_vec(),
             Kind::Enum(_) => [999, -1, i32::MIN]
                 .map(|number| ("unknown", true, Value::EnumNumber(number)))
                 .to_vec(),

@@ -24,6 +24,7 @@ async fn world() -> (World, Sampler) {
     let redemption = world.redeem(world.order(&member, &offer, 2)).await.unwrap();
     let grant = world.earn(&member, 60).await;
     let record = world.record(world.service(&member, 60)).await;
+    let report = world.reported(world.report(&member, "word")).await;
     let revision = world.put_in_force(Scheme::default().policy).await;
     let hold = world.entries(&world.points(&member).await.name).await;
     let hold = hold.iter().find(|entry| entry.kind() == EntryKind::Hold);
@@ -37,6 +38,7 @@ async fn world() -> (World, Sampler) {
         ("redemptions", last(&redemption.name)),
         ("grants", last(&grant.name)),
         ("serviceRecords", last(&record.name)),
+        ("reports", last(&report.name)),
         ("policyRevisions", last(&revision.name)),
         ("holds", hold.unwrap().request_id.clone()),
         ("accounts", of_member.clone()),

@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 
 use super::{
     explain::{multiplier_en, multiplier_zh},
-    policy::{Cap, Condition, Deed, EarnRule, Multiplier, Period, Policy, Source},
+    policy::{Cap, Condition, Deed, EarnRule, Effort, Multiplier, Period, Policy, Source},
     service_record::Role,
 };
 
@@ -183,8 +183,10 @@ fn example(difference: &Difference, before: &Policy, after: &Policy) -> Option<E
     };
     let deed = Deed {
         category: &category,
-        role,
-        minutes: Example::MINUTES,
+        effort: Effort::Service {
+            role,
+            minutes: Example::MINUTES,
+        },
         // A month of 31 days.
         local_date: NaiveDate::from_ymd_opt(2024, 1, day_of_month)?,
     };

@@ -23,25 +23,17 @@ pub struct Explained {
 impl Explained {
     /// The whole in a few Chinese sentences.
     pub fn text_zh(&self) -> String {
-        let mut sentences = vec![format!("服务 {} 分钟", self.arithmetic.minutes)];
+        let mut sentences = vec![self.deed_zh()];
         match (self.revision_number, &self.arithmetic.rule) {
             (None, _) => sentences.push("当时没有生效的积分规则".to_owned()),
             (Some(number), None) => {
                 sentences.push(format!("第 {number} 版规则中没有适用的条目"));
             }
             (Some(number), Some((index, rule))) => {
-                let (category, per_hour) = service_rate(rule);
-                let category = if category == "*" {
-                    "所有类别"
-                } else {
-                    category
-                };
-                let position = index + 1;
-                sentences.push(format!(
-                    "适用第 {number} 版规则第 {position} 条（{category}）：每小时 {per_hour}"
-                ));
+                let (rate, position) = (rate_zh(rule), index + 1);
+                sentences.push(format!("适用第 {number} 版规则第 {position} 条{rate}"));
                 sentences.extend(self.arithmetic.multipliers.iter().map(multiplier_zh));
-                let (formula, desired) = (self.formula(per_hour), self.arithmetic.desired);
+                let (formula, desired) = (self.formula(rule), self.arithmetic.desired);
                 sentences.push(format!("{formula}，向下取整得 {desired}"));
             }
         }
@@ -56,23 +48,15 @@ impl Explained {
 
     /// The same in English.
     pub fn text_en(&self) -> String {
-        let mut sentences = vec![format!("Served {} minutes", self.arithmetic.minutes)];
+        let mut sentences = vec![self.deed_en()];
         match (self.revision_number, &self.arithmetic.rule) {
             (None, _) => sentences.push("No earning policy was in force".to_owned()),
             (Some(number), None) => sentences.push(format!("No rule of revision {number} applies")),
             (Some(number), Some((index, rule))) => {
-                let (category, per_hour) = service_rate(rule);
-                let category = if category == "*" {
-                    "all categories"
-                } else {
-                    category
-                };
-                let position = index + 1;
-                sentences.push(format!(
-                    "Rule {position} of revision {number} ({category}) gives {per_hour} an hour"
-                ));
+                let (rate, position) = (rate_en(rule), index + 1);
+                sentences.push(format!("Rule {position} of revision {number} {rate}"));
                 sentences.extend(self.arithmetic.multipliers.iter().map(multiplier_en));
-                let (formula, desired) = (self.formula(per_hour), self.arithmetic.desired);
+                let (formula, desired) = (self.formula(rule), self.arithmetic.desired);
                 sentences.push(format!("{formula}, rounded down: {desired}"));
             }
         }
@@ -146,16 +130,36 @@ impl Explained {
         }
     }
 
-    /// `200 × 10 × 1.5 × 1.4 ÷ 60`.
-    fn formula(&self, per_hour: i64) -> String {
+    fn deed_zh(&self) -> String {
+        match &self.arithmetic.urgency {
+            Some(urgency) => format!("上报一件{}", urgency_zh(urgency)),
+            None => format!("服务 {} 分钟", self.arithmetic.minutes),
+        }
+    }
+
+    fn deed_en(&self) -> String {
+        match &self.arithmetic.urgency {
+            Some(urgency) => format!("Reported a problem of urgency {urgency}"),
+            None => format!("Served {} minutes", self.arithmetic.minutes),
+        }
+    }
+
+    /// `200 × 10 × 1.5 × 1.4 ÷ 60`, or of a report `40 × 1.5`.
+    fn formula(&self, rule: &EarnRule) -> String {
         let factors = self
             .arithmetic
             .multipliers
             .iter()
             .map(|multiplier| multiplier.factor.to_string());
-        let mut terms = vec![self.arithmetic.minutes.to_string(), per_hour.to_string()];
+        let (mut terms, end) = match rule {
+            EarnRule::Service { per_hour, .. } => {
+                let minutes = self.arithmetic.minutes.to_string();
+                (vec![minutes, per_hour.to_string()], " ÷ 60")
+            }
+            EarnRule::Report { fixed, .. } => (vec![fixed.to_string()], ""),
+        };
         terms.extend(factors);
-        terms.join(" × ") + " ÷ 60"
+        terms.join(" × ") + end
     }
 
     fn expiry_date(&self) -> Option<NaiveDate> {
@@ -221,12 +225,52 @@ fn cap_en(step: &CapStep) -> String {
     )
 }
 
-fn service_rate(rule: &EarnRule) -> (&str, i64) {
+fn urgency_zh(urgency: &str) -> &str {
+    match urgency {
+        "red" => "红色问题",
+        "yellow" => "黄色问题",
+        "blue" => "蓝色问题",
+        other => other,
+    }
+}
+
+fn rate_zh(rule: &EarnRule) -> String {
+    let all = |text: &str| if text == "*" { "所有类别" } else { text }.to_owned();
     match rule {
-        EarnRule::Service { category, per_hour } => (category, *per_hour),
+        EarnRule::Service { category, per_hour } => {
+            format!("（{}）：每小时 {per_hour}", all(category))
+        }
         EarnRule::Report {
-            category, fixed, ..
-        } => (category, *fixed),
+            category,
+            urgency,
+            fixed,
+        } => {
+            let urgency = match &urgency[..] {
+                "" | "*" => "所有问题",
+                urgency => urgency_zh(urgency),
+            };
+            format!("（{}，{urgency}）：每件 {fixed}", all(category))
+        }
+    }
+}
+
+fn rate_en(rule: &EarnRule) -> String {
+    let all = |text: &str| if text == "*" { "all categories" } else { text }.to_owned();
+    match rule {
+        EarnRule::Service { category, per_hour } => {
+            format!("({}) gives {per_hour} an hour", all(category))
+        }
+        EarnRule::Report {
+            category,
+            urgency,
+            fixed,
+        } => {
+            let urgency = match &urgency[..] {
+                "" | "*" => "any urgency",
+                urgency => urgency,
+            };
+            format!("({}, {urgency}) gives {fixed} a report", all(category))
+        }
     }
 }
 
@@ -253,7 +297,10 @@ pub(super) fn multiplier_en(multiplier: &Multiplier) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Community, policy::Cap};
+    use crate::domain::{
+        Community,
+        policy::{Cap, Effort},
+    };
     use chrono::DateTime;
     use uuid::Uuid;
 
@@ -264,6 +311,7 @@ mod tests {
             revision_number: Some(3),
             arithmetic: Arithmetic {
                 minutes: 200,
+                urgency: None,
                 rule: Some((
                     1,
                     EarnRule::Service {
@@ -348,9 +396,45 @@ mod tests {
     }
 
     #[test]
+    fn a_report_is_explained_by_its_urgency_and_what_it_is_worth() {
+        let mut explained = explained();
+        explained.arithmetic = Arithmetic {
+            urgency: Some("red".to_owned()),
+            minutes: 0,
+            rule: Some((
+                0,
+                EarnRule::Report {
+                    category: "hazard".to_owned(),
+                    urgency: "red".to_owned(),
+                    fixed: 40,
+                },
+            )),
+            multipliers: vec![],
+            desired: 40,
+            caps: vec![],
+            capped: 40,
+            budget_left: None,
+        };
+        explained.grant.amount = 40;
+        explained.grant.expires_at = None;
+        assert_eq!(
+            explained.text_en(),
+            "Reported a problem of urgency red. Rule 1 of revision 3 (hazard, red) gives 40 a report. 40, rounded down: 40. 40 points \
+             are granted and in the account."
+        );
+        assert_eq!(
+            explained.text_zh(),
+            "上报一件红色问题。适用第 3 版规则第 1 条（hazard，红色问题）：每件 40。40，向下取整得 40。结果：发放 40 points，已入账。"
+        );
+    }
+
+    #[test]
     fn nothing_in_force_is_said_so() {
         let mut explained = explained();
-        explained.arithmetic = Arithmetic::without_policy(30);
+        explained.arithmetic = Arithmetic::without_policy(Effort::Service {
+            role: Role::Member,
+            minutes: 30,
+        });
         explained.revision_number = None;
         explained.grant.state = GrantState::Empty;
         explained.grant.expires_at = None;

@@ -36,6 +36,7 @@ pub struct Grant {
     pub id: Uuid,
     pub programme: Uuid,
     pub member: Uuid,
+    /// The deed: a service record, or, by `source`, a report.
     pub record: Uuid,
     pub revision: Option<Uuid>,
     pub source: Source,
@@ -88,7 +89,7 @@ pub struct Basis<'a> {
 pub fn decide(deed: &Deed<'_>, basis: &Basis<'_>) -> Result<Decision, OutOfRange> {
     let arithmetic = match basis.policy {
         Some(policy) => policy.earn(deed, basis.earlier)?,
-        None => Arithmetic::without_policy(deed.minutes),
+        None => Arithmetic::without_policy(deed.effort),
     };
     let amount = arithmetic.capped;
     if amount > MAX_AMOUNT {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    policy::{Cap, EarnRule, Period},
+    policy::{Cap, EarnRule, Effort, Period},
     service_record::Role,
 };
 
@@ -39,8 +39,10 @@ fn hours(hours: i64) -> Deed<'static> {
     let local_date = "2024-05-19".parse().unwrap();
     Deed {
         category: "patrol",
-        role: Role::Member,
-        minutes: hours * 60,
+        effort: Effort::Service {
+            role: Role::Member,
+            minutes: hours * 60,
+        },
         local_date,
     }
 }

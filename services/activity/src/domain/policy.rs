@@ -85,14 +85,54 @@ pub struct Factor {
     thousandths: u32,
 }
 
-/// A verified service, as a policy sees it.
+/// A verified service or an accepted report, as a policy sees it.
 #[derive(Debug, Clone)]
 pub struct Deed<'a> {
     pub category: &'a str,
-    pub role: Role,
-    pub minutes: i64,
-    /// Of its start, in the programme's time zone.
+    pub effort: Effort<'a>,
+    /// Of the start of a service, or of when a report was submitted, in the programme's time zone.
     pub local_date: NaiveDate,
+}
+
+/// What a deed took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort<'a> {
+    Service { role: Role, minutes: i64 },
+    Report { urgency: &'a str },
+}
+
+impl<'a> Effort<'a> {
+    /// What kind of deed it is.
+    pub fn source(self) -> Source {
+        match self {
+            Self::Service { .. } => Source::Service,
+            Self::Report { .. } => Source::Report,
+        }
+    }
+
+    /// A report has none.
+    fn role(self) -> Option<Role> {
+        match self {
+            Self::Service { role, .. } => Some(role),
+            Self::Report { .. } => None,
+        }
+    }
+
+    /// A report has none.
+    fn minutes(self) -> i64 {
+        match self {
+            Self::Service { minutes, .. } => minutes,
+            Self::Report { .. } => 0,
+        }
+    }
+
+    /// A service has none.
+    fn urgency(self) -> Option<&'a str> {
+        match self {
+            Self::Service { .. } => None,
+            Self::Report { urgency } => Some(urgency),
+        }
+    }
 }
 
 /// What an earlier grant of the member counts for caps.
@@ -106,7 +146,11 @@ pub struct Counted {
 /// Every step of a grant's arithmetic, kept so that it can be explained and is never worked out again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arithmetic {
+    /// 0 of a report.
     pub minutes: i64,
+    /// Of a report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<String>,
     /// Position from 0 of the rule that matched, and the rule.
     pub rule: Option<(i32, EarnRule)>,
     /// Those that matched.
@@ -142,51 +186,82 @@ impl Policy {
     /// not looked at here.
     pub fn earn(&self, deed: &Deed<'_>, earlier: &[Counted]) -> Result<Arithmetic, OutOfRange> {
         let rule = self.rule_for(deed);
-        let per_hour = rule.map_or(0, |(_, _, per_hour)| per_hour);
         let multipliers: Vec<Multiplier> = self
             .multipliers
             .iter()
             .filter(|multiplier| multiplier.when.holds(deed))
             .cloned()
             .collect();
-        let desired = product(deed.minutes, per_hour, &multipliers).ok_or(OutOfRange)?;
+        let base = rule.map(|(_, rule)| rule.base(deed.effort));
+        let desired = product(base.unwrap_or_default(), &multipliers).ok_or(OutOfRange)?;
         let mut capped = desired;
         let mut caps = Vec::with_capacity(self.caps.len());
-        for cap in self.caps.iter().filter(|cap| cap.counts(Source::Service)) {
+        let source = deed.effort.source();
+        for cap in self.caps.iter().filter(|cap| cap.counts(source)) {
             let step = cap.apply(capped, deed.local_date, earlier)?;
             capped = step.after;
             caps.push(step);
         }
         Ok(Arithmetic {
-            minutes: deed.minutes,
-            rule: rule.map(|(index, rule, _)| (index, rule.clone())),
+            rule: rule.map(|(index, rule)| (index, rule.clone())),
             multipliers,
             desired,
             caps,
             capped,
-            budget_left: None,
+            ..Arithmetic::without_policy(deed.effort)
         })
     }
 
-    fn rule_for(&self, deed: &Deed<'_>) -> Option<(i32, &EarnRule, i64)> {
+    fn rule_for(&self, deed: &Deed<'_>) -> Option<(i32, &EarnRule)> {
         (0..)
             .zip(&self.earn_rules)
-            .find_map(|(index, rule)| match rule {
-                EarnRule::Service { category, per_hour }
-                    if category == "*" || category == deed.category =>
-                {
-                    Some((index, rule, *per_hour))
-                }
-                EarnRule::Service { .. } | EarnRule::Report { .. } => None,
-            })
+            .find(|(_, rule)| rule.matches(deed))
+    }
+}
+
+/// What a deed comes to before multipliers: a number of sixtieths, for what is paid by the hour is counted by the minute.
+#[derive(Debug, Clone, Copy, Default)]
+struct Base {
+    units: i64,
+    rate: i64,
+}
+
+impl EarnRule {
+    fn matches(&self, deed: &Deed<'_>) -> bool {
+        let is = |wanted: &str, found: &str| wanted == "*" || wanted == found;
+        match (self, deed.effort) {
+            (Self::Service { category, .. }, Effort::Service { .. }) => is(category, deed.category),
+            (
+                Self::Report {
+                    category, urgency, ..
+                },
+                Effort::Report { urgency: found },
+            ) => is(category, deed.category) && (urgency.is_empty() || is(urgency, found)),
+            (Self::Service { .. }, Effort::Report { .. })
+            | (Self::Report { .. }, Effort::Service { .. }) => false,
+        }
+    }
+
+    fn base(&self, effort: Effort<'_>) -> Base {
+        match self {
+            Self::Service { per_hour, .. } => Base {
+                units: effort.minutes(),
+                rate: *per_hour,
+            },
+            Self::Report { fixed, .. } => Base {
+                units: 60,
+                rate: *fixed,
+            },
+        }
     }
 }
 
 impl Arithmetic {
     /// What a deed earns when no policy is in force.
-    pub fn without_policy(minutes: i64) -> Self {
+    pub fn without_policy(effort: Effort<'_>) -> Self {
         Self {
-            minutes,
+            minutes: effort.minutes(),
+            urgency: effort.urgency().map(str::to_owned),
             rule: None,
             multipliers: Vec::new(),
             desired: 0,
@@ -197,9 +272,9 @@ impl Arithmetic {
     }
 }
 
-/// floor(minutes × per_hour × factor × factor … / 60), rounded down once.
-fn product(minutes: i64, per_hour: i64, multipliers: &[Multiplier]) -> Option<i64> {
-    let mut numerator = BigInt::from(minutes) * per_hour;
+/// floor(units × rate × factor × factor … / 60), rounded down once.
+fn product(base: Base, multipliers: &[Multiplier]) -> Option<i64> {
+    let mut numerator = BigInt::from(base.units) * base.rate;
     let mut denominator = BigInt::from(60);
     for multiplier in multipliers {
         numerator *= multiplier.factor.thousandths;
@@ -213,7 +288,7 @@ impl Condition {
     fn holds(&self, deed: &Deed<'_>) -> bool {
         match self {
             Self::DayOfMonth(day) => deed.local_date.day() == *day,
-            Self::Role(role) => deed.role == *role,
+            Self::Role(role) => deed.effort.role() == Some(*role),
             Self::Category(category) => deed.category == category,
         }
     }

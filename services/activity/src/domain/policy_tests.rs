@@ -16,8 +16,7 @@ fn factor(text: &str) -> Factor {
 fn deed(category: &'static str, role: Role, minutes: i64, date: &str) -> Deed<'static> {
     Deed {
         category,
-        role,
-        minutes,
+        effort: Effort::Service { role, minutes },
         local_date: day(date),
     }
 }
@@ -239,7 +238,7 @@ proptest! {
             numerator *= multiplier.factor.thousandths;
             denominator *= 1000;
         }
-        match product(minutes, per_hour, &multipliers) {
+        match product(Base { units: minutes, rate: per_hour }, &multipliers) {
             Some(amount) => {
                 prop_assert!(BigInt::from(amount) * &denominator <= numerator);
                 prop_assert!(numerator < (BigInt::from(amount) + 1) * &denominator);
@@ -259,7 +258,8 @@ proptest! {
         for (offset, minutes, leads) in deeds {
             let local_date = day("2024-01-15") + chrono::Days::new(offset);
             let role = if leads { Role::Leader } else { Role::Member };
-            let deed = Deed { category: "patrol", role, minutes, local_date };
+            let effort = Effort::Service { role, minutes };
+            let deed = Deed { category: "patrol", effort, local_date };
             let arithmetic = policy.earn(&deed, &made).unwrap();
             prop_assert!((0..=arithmetic.desired).contains(&arithmetic.capped));
             made.push(Counted { source: Source::Service, local_date, amount: arithmetic.capped });

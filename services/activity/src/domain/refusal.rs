@@ -1,5 +1,6 @@
 //! Why a well-formed call is refused. A refusal is stored as the call's answer, so it carries values only.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -67,6 +68,38 @@ pub enum Refusal {
     /// The arithmetic leaves the range of amounts.
     #[error("the grant of service record {record} would be out of range")]
     AmountOutOfRange { record: Uuid },
+    /// A rule about problem reports says no.
+    #[error(transparent)]
+    Report(#[from] ReportRefusal),
+}
+
+/// A refusal by a rule about problem reports.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum ReportRefusal {
+    /// The arithmetic leaves the range of amounts.
+    #[error("the grant of report {report} would be out of range")]
+    AmountOutOfRange { report: Uuid },
+    /// The programme has a list of what can be reported.
+    #[error("category {category:?} is not on the programme's list")]
+    CategoryUnknown { category: String },
+    /// Too many abusive reports.
+    #[error("member {member} can't report until {}", until.to_rfc3339())]
+    ReportingSuspended { member: Uuid, until: DateTime<Utc> },
+    /// Nobody looks first at what they reported themselves.
+    #[error("whoever decides on report {report} is its reporter")]
+    SelfTriage { report: Uuid },
+    /// The first reporter keeps the reward.
+    #[error("report {other} was not submitted before report {report}")]
+    NotEarlier { report: Uuid, other: Uuid },
+    /// Only a report that stands by itself can have duplicates.
+    #[error("report {other} is {state} itself")]
+    NotAnOriginal { other: Uuid, state: String },
+    /// It was reopened too late.
+    #[error("report {report} could be reopened until {}", until.to_rfc3339())]
+    ReopenWindowClosed { report: Uuid, until: DateTime<Utc> },
+    /// Enough was added.
+    #[error("report {report} has {limit} additions already")]
+    DetailLimit { report: Uuid, limit: i32 },
 }
 
 /// What kind of thing a refusal speaks of.
@@ -80,6 +113,7 @@ pub enum Resource {
     Grant,
     Adjustment,
     Notice,
+    Report,
 }
 
 impl Resource {
@@ -94,6 +128,7 @@ impl Resource {
             Self::Grant => "grant",
             Self::Adjustment => "adjustment",
             Self::Notice => "notice",
+            Self::Report => "report",
         }
     }
 }

@@ -164,7 +164,7 @@ impl ServiceRecord {
 }
 
 /// Whether a caller is named like this member: by number, by UUID in any spelling, or by resource name.
-fn names_member(caller: &str, member: &Member) -> bool {
+pub(super) fn names_member(caller: &str, member: &Member) -> bool {
     let caller = caller.trim().to_lowercase();
     let last = caller.rsplit('/').next().unwrap_or_default();
     let number = member.number.trim().to_lowercase();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     calendar::{local_date, month_start},
     grant::{self, Basis, GrantState},
-    policy::{Arithmetic, Cap, Counted, Deed, EarnRule, OutOfRange, Policy, Source},
+    policy::{Arithmetic, Cap, Counted, Deed, EarnRule, Effort, OutOfRange, Policy},
     programme::{Programme, Totals},
     service_record::Role,
 };
@@ -17,19 +17,37 @@ use super::{
 /// A deed of the past, with what it really earned.
 #[derive(Debug, Clone)]
 pub struct PastDeed {
-    /// Its record.
+    /// Of its service record or its report.
     pub id: Uuid,
-    pub source: Source,
     pub member: Uuid,
     pub category: String,
-    pub role: Role,
-    pub minutes: i64,
+    pub effort: PastEffort,
+    /// When a service started or a report was submitted.
     pub started_at: DateTime<Utc>,
     pub decided_at: DateTime<Utc>,
     /// Really, less what was taken back.
     pub granted: i64,
     /// Really.
     pub awaiting: i64,
+}
+
+/// What a deed of the past took.
+#[derive(Debug, Clone)]
+pub enum PastEffort {
+    Service { role: Role, minutes: i64 },
+    Report { urgency: String },
+}
+
+impl PastEffort {
+    fn seen(&self) -> Effort<'_> {
+        match self {
+            Self::Service { role, minutes } => Effort::Service {
+                role: *role,
+                minutes: *minutes,
+            },
+            Self::Report { urgency } => Effort::Report { urgency },
+        }
+    }
 }
 
 /// Sums over deeds, in units of the asset.
@@ -149,8 +167,7 @@ impl<'a> Simulation<'a> {
             .or_default();
         let seen = Deed {
             category: &deed.category,
-            role: deed.role,
-            minutes: deed.minutes,
+            effort: deed.effort.seen(),
             local_date: date,
         };
         let basis = Basis {
@@ -171,7 +188,7 @@ impl<'a> Simulation<'a> {
         };
         if granted > 0 {
             earlier.push(Counted {
-                source: deed.source,
+                source: seen.effort.source(),
                 local_date: date,
                 amount: granted,
             });

@@ -4,7 +4,10 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Community, policy::Period};
+use crate::domain::{
+    Community,
+    policy::{Period, Source},
+};
 
 fn programme() -> Programme {
     Programme {
@@ -43,11 +46,12 @@ fn deed(member: u128, day: i64, hours: i64) -> PastDeed {
     let started_at = start + TimeDelta::days(day);
     PastDeed {
         id: Uuid::from_u128(99),
-        source: Source::Service,
         member: Uuid::from_u128(member),
         category: "patrol".to_owned(),
-        role: Role::Member,
-        minutes: hours * 60,
+        effort: PastEffort::Service {
+            role: Role::Member,
+            minutes: hours * 60,
+        },
         started_at,
         decided_at: started_at + TimeDelta::days(1),
         granted: hours * 10,
@@ -82,6 +86,33 @@ fn members_rules_and_caps_add_up() {
         .map(|sum| (sum.grants, sum.cut))
         .collect();
     assert_eq!(caps, [(1, 10), (1, 10)]);
+}
+
+#[test]
+fn reports_earn_by_their_own_rules_and_share_the_caps() {
+    let mut policy = policy(20, &[(Period::Day, 30)]);
+    policy.earn_rules.push(EarnRule::Report {
+        category: "*".to_owned(),
+        urgency: "red".to_owned(),
+        fixed: 15,
+    });
+    let report = |urgency: &str| PastDeed {
+        effort: PastEffort::Report {
+            urgency: urgency.to_owned(),
+        },
+        ..deed(1, 0, 0)
+    };
+    let mut simulation = Simulation::new(&policy, programme(), None);
+    for deed in [deed(1, 0, 1), report("red"), report("blue")] {
+        simulation.add(&deed).unwrap();
+    }
+    // 20, and 15 cut to 10; no rule is for blue ones.
+    assert_eq!(simulation.sums.simulated_granted, 30);
+    assert_eq!(
+        (simulation.rules[1].deeds, simulation.rules[1].desired),
+        (1, 15)
+    );
+    assert_eq!((simulation.unmatched, simulation.caps[0].cut), (1, 5));
 }
 
 #[test]

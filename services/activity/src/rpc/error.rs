@@ -4,6 +4,7 @@ use runtime::Reason;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use super::report_error;
 use crate::{
     Error,
     domain::refusal::{Refusal, Resource},
@@ -67,11 +68,11 @@ fn unreadable(cause: &Unreadable) -> Status {
 }
 
 /// What a refusal is called.
-struct Naming {
-    code: Code,
-    reason: &'static str,
-    text_zh: String,
-    metadata: Vec<(&'static str, String)>,
+pub(super) struct Naming {
+    pub(super) code: Code,
+    pub(super) reason: &'static str,
+    pub(super) text_zh: String,
+    pub(super) metadata: Vec<(&'static str, String)>,
 }
 
 /// The reason of a refusal.
@@ -227,10 +228,11 @@ fn naming(refusal: &Refusal) -> Naming {
             text_zh: format!("服务记录 {record} 的积分超出可计算的范围"),
             metadata: vec![("service_record", record.to_string())],
         },
+        Refusal::Report(refusal) => report_error::naming(refusal),
     }
 }
 
-fn of(resource: Resource, id: &Uuid) -> Vec<(&'static str, String)> {
+pub(super) fn of(resource: Resource, id: &Uuid) -> Vec<(&'static str, String)> {
     vec![
         ("resource", resource.word().to_owned()),
         ("id", id.to_string()),
@@ -247,5 +249,6 @@ fn word_zh(resource: Resource) -> &'static str {
         Resource::Grant => "发放",
         Resource::Adjustment => "调整",
         Resource::Notice => "通知",
+        Resource::Report => "上报",
     }
 }

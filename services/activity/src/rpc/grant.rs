@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Place, fields, member, optional_enumeration, optional_neighbour, own, policy, programme,
-    resource, service_record,
+    report_text, resource, service_record,
 };
 use crate::{
     Activity,
@@ -15,7 +15,7 @@ use crate::{
         Community,
         explain::Explained,
         grant::{Grant, GrantFilter, GrantState},
-        policy::CapStep,
+        policy::{CapStep, Source},
     },
 };
 
@@ -123,6 +123,7 @@ fn encode_explanation(explained: &Explained) -> pb::GrantExplanation {
         budget_left: arithmetic.budget_left,
         text_zh: explained.text_zh(),
         text_en: explained.text_en(),
+        urgency: arithmetic.urgency.clone().unwrap_or_default(),
     }
 }
 
@@ -152,7 +153,14 @@ fn encode(grant: &Grant) -> pb::Grant {
         name: name(community, grant.id),
         programme: programme::name(community, grant.programme),
         member: member::name(community, grant.member),
-        service_record: service_record::name(community, grant.record),
+        service_record: match grant.source {
+            Source::Service => service_record::name(community, grant.record),
+            Source::Report => String::new(),
+        },
+        report: match grant.source {
+            Source::Service => String::new(),
+            Source::Report => report_text::name(community, grant.record),
+        },
         policy_revision: grant.revision.map(revision).unwrap_or_default(),
         amount: grant.amount,
         expire_time: grant.expiry().map(runtime::timestamp),

@@ -10,6 +10,11 @@ mod notice;
 mod own;
 mod policy;
 mod programme;
+mod report;
+mod report_error;
+mod report_rules;
+mod report_text;
+mod report_view;
 mod service_record;
 mod simulation;
 mod team;
@@ -20,6 +25,7 @@ use proto::activity::v1::{
     activity_service_server::{ActivityService, ActivityServiceServer},
     notice_service_server::NoticeServiceServer,
     policy_service_server::PolicyServiceServer,
+    report_service_server::ReportServiceServer,
 };
 use runtime::{Access, Fields, Server};
 use sha2::{Digest, Sha256};
@@ -31,6 +37,7 @@ use crate::{
     domain::{Community, call::Call},
 };
 use error::DOMAIN;
+use report::ReportRpc;
 
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -41,9 +48,12 @@ impl Activity {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
         let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
+        let reports = ReportServiceServer::new(ReportRpc(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let routes = Routes::new(service)
             .add_service(notices)
-            .add_service(policies);
+            .add_service(policies)
+            .add_service(reports);
         Server::new("linli.activity.v1.ActivityService", routes, pb::DESCRIPTOR)
     }
 }

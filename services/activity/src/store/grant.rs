@@ -11,7 +11,6 @@ use crate::domain::{
     Community,
     grant::{Grant, GrantFilter, GrantState, Step},
     policy::{Arithmetic, Counted, Source},
-    service_record::ServiceRecord,
 };
 
 struct Row {
@@ -91,10 +90,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// What the grants of a record's member and programme count on some local dates. The member is locked.
+/// What a member's grants of a programme count on some local dates. The member is locked.
 pub async fn list_counted(
     db: impl PgExecutor<'_>,
-    record: &ServiceRecord,
+    community: Community,
+    (programme, member): (Uuid, Uuid),
     dates: Range<NaiveDate>,
 ) -> sqlx::Result<Vec<Counted>> {
     sqlx::query_as!(
@@ -106,9 +106,9 @@ pub async fn list_counted(
         where community_id = $1 and programme_id = $2 and member_id = $3
             and local_date >= $4 and local_date < $5 and counted > 0
         "#,
-        record.community.0,
-        record.programme,
-        record.member,
+        community.0,
+        programme,
+        member,
         dates.start,
         dates.end,
     )
@@ -116,7 +116,7 @@ pub async fn list_counted(
     .await
 }
 
-/// The id of the grant that a record earned.
+/// The id of the grant that a service record earned.
 pub async fn find_of_record(
     db: impl PgExecutor<'_>,
     community: Community,
@@ -125,7 +125,7 @@ pub async fn find_of_record(
     sqlx::query_scalar!(
         r#"
         -- activity.grant_find_of_record
-        select grant_id from activity.reward_grant where community_id = $1 and record_id = $2
+        select grant_id from activity.reward_grant where community_id = $1 and record_id = $2 and source = 'service'
         "#,
         community.0,
         record,

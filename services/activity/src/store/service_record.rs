@@ -112,8 +112,9 @@ pub async fn find(
             record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at,
             record.recorded_by
         from activity.service_record as record
-        left join activity.reward_grant as earned using (community_id, record_id)
-        where community_id = $1 and record_id = $2
+        left join activity.reward_grant as earned
+            on earned.community_id = record.community_id and earned.record_id = record.record_id and earned.source = 'service'
+        where record.community_id = $1 and record.record_id = $2
         "#,
         community.0,
         id,
@@ -138,11 +139,12 @@ pub async fn list(
             record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at,
             record.recorded_by
         from activity.service_record as record
-        left join activity.reward_grant as earned using (community_id, record_id)
-        where community_id = $1 and record_id > $2
+        left join activity.reward_grant as earned
+            on earned.community_id = record.community_id and earned.record_id = record.record_id and earned.source = 'service'
+        where record.community_id = $1 and record.record_id > $2
             and ($3::uuid is null or record.member_id = $3)
             and ($4::text is null or record.state = $4)
-        order by record_id
+        order by record.record_id
         limit $5
         "#,
         filter.community.0,

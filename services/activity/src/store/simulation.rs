@@ -8,10 +8,10 @@ use crate::domain::{
     Community,
     policy::{Counted, Source},
     service_record::Role,
-    simulation::PastDeed,
+    simulation::{PastDeed, PastEffort},
 };
 
-/// Which services: verified ones of a programme that began in some time.
+/// Which deeds: verified services of a programme that began in some time, and its accepted reports that were submitted in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     pub community: Community,
@@ -22,7 +22,7 @@ pub struct Span {
     pub end: DateTime<Utc>,
 }
 
-/// How many services there are, and what they were granted really.
+/// How many deeds there are, and what they were granted really.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
     pub deeds: i64,
@@ -35,12 +35,21 @@ pub async fn extent(db: impl PgExecutor<'_>, span: Span) -> sqlx::Result<Extent>
         Extent,
         r#"
         -- activity.simulation_extent
-        select count(*) as "deeds!", coalesce(sum(earned.counted), 0)::bigint as "granted!"
-        from activity.service_record as record
-        left join activity.reward_grant as earned
-            on earned.community_id = $1 and earned.record_id = record.record_id
-        where record.community_id = $1 and record.programme_id = $2 and record.state = 'verified'
-            and record.started_at >= $3 and record.started_at < $4 and record.decided_at >= $3
+        select count(*) as "deeds!", coalesce(sum(counted), 0)::bigint as "granted!"
+        from (
+            select earned.counted
+            from activity.service_record as record
+            left join activity.reward_grant as earned
+                on earned.community_id = $1 and earned.record_id = record.record_id and earned.source = 'service'
+            where record.community_id = $1 and record.programme_id = $2 and record.state = 'verified'
+                and record.started_at >= $3 and record.started_at < $4 and record.decided_at >= $3
+            union all
+            select earned.counted
+            from activity.reward_grant as earned
+            join activity.report on report.community_id = $1 and report.report_id = earned.record_id
+            where earned.community_id = $1 and earned.programme_id = $2 and earned.source = 'report'
+                and report.submitted_at >= $3 and report.submitted_at < $4
+        ) as deed
         "#,
         span.community.0,
         span.programme,
@@ -51,7 +60,7 @@ pub async fn extent(db: impl PgExecutor<'_>, span: Span) -> sqlx::Result<Extent>
     .await
 }
 
-/// Services by the time of their verification, behind one.
+/// Deeds by the time at which they were decided, behind one.
 pub async fn list(
     db: impl PgExecutor<'_>,
     span: Span,
@@ -61,17 +70,39 @@ pub async fn list(
     let rows = sqlx::query!(
         r#"
         -- activity.simulation_list
-        select record.record_id, record.member_id, record.role as "role: Role", record.category, record.minutes, record.started_at,
-            record.decided_at as "decided_at!", coalesce(earned.counted, 0) as "granted!",
-            case when earned.state = 'awaiting_budget' then earned.amount else 0 end as "awaiting!"
-        from activity.service_record as record
-        left join activity.reward_grant as earned
-            on earned.community_id = $1 and earned.record_id = record.record_id
-        where record.community_id = $1 and record.programme_id = $2 and record.state = 'verified'
-            and record.started_at >= $3 and record.started_at < $4
-            -- Nothing is verified before it began.
-            and record.decided_at >= $3 and (record.decided_at, record.record_id) > ($5, $6)
-        order by record.decided_at, record.record_id
+        select deed_id as "deed_id!", member_id as "member_id!", role as "role: Role", category as "category!", minutes as "minutes!", urgency,
+            started_at as "started_at!", decided_at as "decided_at!", granted as "granted!", awaiting as "awaiting!"
+        from (
+            (
+                select record.record_id as deed_id, record.member_id, record.role, record.category, record.minutes, null as urgency,
+                    record.started_at, record.decided_at, coalesce(earned.counted, 0) as granted,
+                    case when earned.state = 'awaiting_budget' then earned.amount else 0 end as awaiting
+                from activity.service_record as record
+                left join activity.reward_grant as earned
+                    on earned.community_id = $1 and earned.record_id = record.record_id and earned.source = 'service'
+                where record.community_id = $1 and record.programme_id = $2 and record.state = 'verified'
+                    and record.started_at >= $3 and record.started_at < $4
+                    -- Nothing is verified before it began.
+                    and record.decided_at >= $3 and (record.decided_at, record.record_id) > ($5, $6)
+                order by record.decided_at, record.record_id
+                limit $7
+            )
+            union all
+            (
+                -- Whatever is accepted has a grant, of nothing too.
+                select report.report_id, report.member_id, null, report.category, 0, report.urgency, report.submitted_at,
+                    earned.created_at, earned.counted,
+                    case when earned.state = 'awaiting_budget' then earned.amount else 0 end
+                from activity.reward_grant as earned
+                join activity.report on report.community_id = $1 and report.report_id = earned.record_id
+                where earned.community_id = $1 and earned.programme_id = $2 and earned.source = 'report'
+                    and report.submitted_at >= $3 and report.submitted_at < $4
+                    and earned.created_at >= $3 and (earned.created_at, earned.record_id) > ($5, $6)
+                order by earned.created_at, earned.record_id
+                limit $7
+            )
+        ) as deed
+        order by decided_at, deed_id
         limit $7
         "#,
         span.community.0,
@@ -85,12 +116,18 @@ pub async fn list(
     .fetch_all(db)
     .await?;
     let deeds = rows.into_iter().map(|row| PastDeed {
-        id: row.record_id,
-        source: Source::Service,
+        id: row.deed_id,
         member: row.member_id,
         category: row.category,
-        role: row.role,
-        minutes: row.minutes,
+        effort: match (row.role, row.urgency) {
+            (Some(role), _) => PastEffort::Service {
+                role,
+                minutes: row.minutes,
+            },
+            (None, urgency) => PastEffort::Report {
+                urgency: urgency.unwrap_or_default(),
+            },
+        },
         started_at: row.started_at,
         decided_at: row.decided_at,
         granted: row.granted,

@@ -6,6 +6,7 @@ mod persons;
 mod policies;
 mod relaying;
 mod repeating;
+mod reporting;
 mod requests;
 mod revoking;
 mod simulating;

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use activity::EmergencyNumbers;
 use clap::Args;
 use redemption::Limits;
 use runtime::{Bearer, Clock, Problem, Roots, Tls, TlsFiles};
@@ -51,6 +52,19 @@ pub struct LimitArgs {
         value_parser = clap::value_parser!(i64).range(1..=1_000_000_000)
     )]
     pub offline_points: i64,
+}
+
+/// What to call in an emergency.
+#[derive(Debug, Default, Args)]
+pub struct EmergencyArgs {
+    /// Numbers that activity tells those who report an emergency, where a programme has none of its own
+    #[arg(
+        long = "emergency-numbers",
+        env = "LINLI_EMERGENCY_NUMBERS",
+        value_name = "KIND=NUMBER,…",
+        default_value_t
+    )]
+    pub numbers: EmergencyNumbers,
 }
 
 impl LimitArgs {

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Programme,
     record::{Redemption, Reversal, Service},
+    report::Report,
 };
 
 /// One thing that happened.
@@ -12,6 +13,10 @@ use super::{
 pub enum Event<'a> {
     /// A service record was verified or rejected.
     Service(&'a Service),
+    /// A problem was reported.
+    Submission(&'a Report),
+    /// A report was accepted, rejected or found a duplicate.
+    Report(&'a Report),
     /// A member took an offer.
     Redemption(&'a Redemption),
     /// What a member took was given back.
@@ -23,15 +28,20 @@ impl<'a> Event<'a> {
     pub fn at(&self) -> DateTime<Utc> {
         match self {
             Self::Service(service) => service.verified_at,
+            Self::Submission(report) => report.submitted_at,
+            Self::Report(report) => report.decided_at,
             Self::Redemption(redemption) => redemption.at,
             Self::Reversal(_, reversal) => reversal.at,
         }
     }
 
-    /// At one instant deeds come before spending, and what spends before what undoes it.
+    /// At one instant deeds come before spending, and what spends before what undoes it. What is reported moves no points, so it only has to come
+    /// before what is decided on it.
     fn order(&self) -> (DateTime<Utc>, u8, &'a str) {
         let (kind, number) = match self {
             Self::Service(service) => (0, &service.number),
+            Self::Submission(report) => (0, &report.number),
+            Self::Report(report) => (1, &report.number),
             Self::Redemption(redemption) => (2, &redemption.number),
             Self::Reversal(redemption, _) => (3, &redemption.number),
         };
@@ -43,6 +53,9 @@ impl<'a> Event<'a> {
 pub fn events(programme: &Programme) -> Vec<Event<'_>> {
     let records = &programme.records;
     let mut events: Vec<Event<'_>> = records.services.iter().map(Event::Service).collect();
+    for report in &records.reports {
+        events.extend([Event::Submission(report), Event::Report(report)]);
+    }
     for redemption in &records.redemptions {
         events.push(Event::Redemption(redemption));
         if let Some(reversal) = redemption.reversal {
@@ -85,6 +98,7 @@ mod tests {
             .iter()
             .map(|event| match event {
                 Event::Service(service) => service.number.clone(),
+                Event::Submission(report) | Event::Report(report) => report.number.clone(),
                 Event::Redemption(redemption) => redemption.number.clone(),
                 Event::Reversal(redemption, _) => format!("-{}", redemption.number),
             })

@@ -16,6 +16,7 @@ mod figures;
 mod numbering;
 mod record;
 mod replay;
+mod report;
 mod settings;
 mod setup;
 mod table;
@@ -28,8 +29,7 @@ pub use replay::{first_instant, replay};
 pub use settings::Settings;
 
 /// What this system does not do yet, by the table that would need it.
-const UNSUPPORTED: [(&str, &str); 3] = [
-    ("reports.csv", "problem reports"),
+const UNSUPPORTED: [(&str, &str); 2] = [
     ("wishes.csv", "micro-wishes"),
     ("pledges.csv", "pledges to micro-wishes"),
 ];
@@ -161,9 +161,9 @@ mod tests {
     fn a_folder_that_cannot_be_replayed_is_refused_in_one_line() {
         for (name, text, expected) in [
             (
-                "reports.csv",
-                "report_no\nP1\n",
-                "reports.csv has rows, and problem reports can't be replayed yet",
+                "pledges.csv",
+                "pledge_no\nP1\n",
+                "pledges.csv has rows, and pledges to micro-wishes can't be replayed yet",
             ),
             (
                 "service.csv",

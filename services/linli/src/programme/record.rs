@@ -9,15 +9,19 @@ use proto::{
 };
 use runtime::Problem;
 
-use super::table::{self, Row};
+use super::{
+    report::{self, Report},
+    table::{self, Row},
+};
 
 /// The names of all tables that can be replayed.
-pub const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 7] = [
     "teams.csv",
     "members.csv",
     "merchants.csv",
     "offers.csv",
     "services.csv",
+    "reports.csv",
     "redemptions.csv",
 ];
 /// What the contracts take for a price or a stock.
@@ -153,6 +157,8 @@ pub struct Records {
     pub offers: Vec<Offer>,
     /// `services.csv`.
     pub services: Vec<Service>,
+    /// `reports.csv`.
+    pub reports: Vec<Report>,
     /// `redemptions.csv`.
     pub redemptions: Vec<Redemption>,
 }
@@ -181,6 +187,7 @@ impl Records {
                     service(row, &mut records, &members)
                 })?
             },
+            reports: report::read(folder, &members)?,
             redemptions: {
                 let mut redemptions = Numbers::default();
                 read(folder, "redemptions.csv", REDEMPTION, |row| {
@@ -205,11 +212,11 @@ fn read<T>(
 
 /// The numbers that a table has given out so far.
 #[derive(Default)]
-struct Numbers(HashSet<String>);
+pub(super) struct Numbers(HashSet<String>);
 
 impl Numbers {
     /// The row's own number, which no row before it has.
-    fn own(&mut self, row: &Row, column: &str) -> Result<String, Problem> {
+    pub(super) fn own(&mut self, row: &Row, column: &str) -> Result<String, Problem> {
         let number = row.text(column)?.to_owned();
         if !self.0.insert(number.clone()) {
             return Err(row.fault(column, "is there twice"));
@@ -218,7 +225,7 @@ impl Numbers {
     }
 
     /// The number of a row in this table.
-    fn other(&self, row: &Row, column: &str) -> Result<String, Problem> {
+    pub(super) fn other(&self, row: &Row, column: &str) -> Result<String, Problem> {
         let number = row.text(column)?;
         if !self.0.contains(number) {
             return Err(row.fault(column, "is not known"));

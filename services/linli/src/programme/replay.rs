@@ -16,6 +16,7 @@ use super::{
     Event, Figures, Programme, books, events,
     numbering::Numbering,
     record::{Redemption, Reversal, Service},
+    report::{self, Report},
     setup,
 };
 use crate::{call, progress::Progress, rpc::failure, system::Clients};
@@ -57,6 +58,8 @@ pub async fn replay(
         go_to(event.at()).await?;
         match event {
             Event::Service(service) => run.service(service).await?,
+            Event::Submission(report) => report::submit(report, &numbering, clients).await?,
+            Event::Report(report) => run.report(report).await?,
             Event::Redemption(redemption) => run.redemption(redemption).await?,
             Event::Reversal(redemption, reversal) => run.reversal(redemption, *reversal).await?,
         }
@@ -138,6 +141,13 @@ impl Run<'_> {
             .await
             .map_err(|status| failure(format!("VerifyServiceRecord {number}"), &status))?;
         self.settle(&record.grant, number).await
+    }
+
+    async fn report(&mut self, report: &Report) -> Result<(), Problem> {
+        match report::decide(report, self.numbering, self.clients).await? {
+            Some(grant) => self.settle(&grant, &report.number).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits until the grant is in the ledger, if it is to get there: it counts from the moment it was decided.

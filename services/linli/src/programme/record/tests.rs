@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use super::*;
+use proto::activity::v1::ReportUrgency;
 
-const TABLES: [(&str, &str); 6] = [
+use super::*;
+use crate::programme::report::Outcome;
+
+const TABLES: [(&str, &str); 7] = [
     ("teams.csv", "team_no,name,colour\nT1,Blue,blue\n"),
     (
         "members.csv",
@@ -23,6 +26,13 @@ const TABLES: [(&str, &str); 6] = [
         "services.csv",
         "record_no,member_no,role,category,activity,start,end,verified_at,verified_by,outcome\n\
          R1,M1,leader,patrol,Walk,2024-05-01T10:00:00+08:00,2024-05-01T11:00:00+08:00,2024-05-01T11:00:00+08:00,M2,verified\n",
+    ),
+    (
+        "reports.csv",
+        "report_no,member_no,category,urgency,place,submitted_at,decided_at,outcome,duplicate_of\n\
+         P1,M1,hazard,red,Gate 3,2024-05-01T10:00:00+08:00,2024-05-01T10:00:00+08:00,accepted,\n\
+         P2,M2,hazard,blue,Gate 3,2024-05-01T10:00:00+08:00,2024-05-02T10:00:00+08:00,duplicate,P1\n\
+         P3,M2,litter,yellow,Gate 4,2024-05-01T10:00:00+08:00,2024-05-02T10:00:00+08:00,rejected,\n",
     ),
     (
         "redemptions.csv",
@@ -56,6 +66,14 @@ fn every_table_is_read() {
     assert_eq!(records.merchants[0].category, "");
     assert_eq!(records.offers[0].per_member_limit, None);
     assert!(records.services[0].verified);
+    let outcomes = records.reports.iter().map(|report| &report.outcome);
+    let expected = [
+        Outcome::Accepted,
+        Outcome::Duplicate("P1".to_owned()),
+        Outcome::Rejected,
+    ];
+    assert!(outcomes.eq(&expected));
+    assert_eq!(records.reports[2].urgency, ReportUrgency::Yellow);
     assert_eq!(records.redemptions[0].reversal.unwrap().quantity, 1);
     assert_eq!(records.redemptions[1].reversal, None);
 }
@@ -74,6 +92,43 @@ fn each_fault_is_told_in_one_line() {
             ",T1,",
             ",T9,",
             "line 2: team_no is not known: \"T9\"",
+        ),
+        (
+            "reports.csv",
+            "P2,",
+            "P1,",
+            "line 3: report_no is there twice: \"P1\"",
+        ),
+        (
+            "reports.csv",
+            "duplicate,P1",
+            "duplicate,P9",
+            "line 3: duplicate_of is not known: \"P9\"",
+        ),
+        (
+            "reports.csv",
+            "duplicate,P1",
+            "duplicate,P2",
+            "line 3: duplicate_of was not submitted before: \"P2\"",
+        ),
+        (
+            "reports.csv",
+            "duplicate,P1",
+            "duplicate,",
+            "line 3: duplicate_of is empty",
+        ),
+        (
+            "reports.csv",
+            "rejected,",
+            "rejected,P1",
+            "line 4: duplicate_of is of a duplicate only: \"P1\"",
+        ),
+        ("reports.csv", "red", "pink", "line 2: urgency is none of"),
+        (
+            "reports.csv",
+            "2024-05-02T10",
+            "2024-04-30T10",
+            "line 3: decided_at is before submitted_at",
         ),
         ("members.csv", "rider", "robot", "line 2: kind is none of"),
         (
