@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let contracts = [
         ("ledger", &["ledger", "proof"][..]),
-        ("activity", &["activity"]),
+        ("activity", &["activity", "payout"]),
         (
             "redemption",
             &[

@@ -9,6 +9,7 @@
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
 //! - Money-like changes take two people: who proposes one can't approve it, and who records a service late can't verify it.
 //! - Every change says who asked for it.
+//! - No fen is on two payouts, and none is captured that two people did not stand for; whatever dies in between, list and ledger agree in the end.
 //! - Names and phone numbers are sealed under keys that the database does not hold, and leave masked, or whole to someone who said why and is in the
 //!   audit log with it; no log line, error, answer kept or outbox row has any. Who is erased can't be found again; the books stay.
 //!
@@ -24,9 +25,12 @@ mod domain;
 mod grant;
 mod ledger;
 mod member;
+mod payout;
+mod payout_relay;
 mod person;
 mod policy;
 mod programme;
+mod public;
 mod relay;
 mod rpc;
 mod seal;
@@ -65,6 +69,8 @@ pub struct Activity {
     relay: Nudge,
     /// Wakes what takes adjustments to the ledger.
     adjuster: Nudge,
+    /// Wakes what takes payouts to the ledger.
+    payer: Nudge,
 }
 
 impl Activity {
@@ -79,6 +85,7 @@ impl Activity {
             accounts: ledger::KnownAccounts::default(),
             relay: Nudge::default(),
             adjuster: Nudge::default(),
+            payer: Nudge::default(),
         }
     }
 
@@ -91,6 +98,7 @@ impl Activity {
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         relay::spawn(self.clone(), tasks, stop.clone());
         adjustment::spawn(self.clone(), tasks, stop.clone());
+        payout_relay::spawn(self.clone(), tasks, stop.clone());
         sealer::spawn(self.clone(), tasks, stop.clone());
     }
 }
@@ -107,6 +115,9 @@ pub(crate) enum Error {
     /// A person can't be read.
     #[error(transparent)]
     Unreadable(#[from] seal::Unreadable),
+    /// A frozen payout was changed in the database.
+    #[error("payout {0} is not what it was when it was frozen")]
+    PayoutAltered(Uuid),
     /// The database failed.
     #[error("activity store: {0}")]
     Store(#[from] sqlx::Error),

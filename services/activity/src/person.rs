@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long a reveal whose answer was lost may be asked for again. Later it is another look, to be logged as one.
-const ONE_LOOK: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const ONE_LOOK: TimeDelta = TimeDelta::minutes(5);
 
 /// That a person was revealed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,7 +120,8 @@ impl Activity {
         shown.collect()
     }
 
-    fn open(
+    /// Reads a person, unless they were erased.
+    pub(crate) fn open(
         &self,
         community: Community,
         member: Uuid,

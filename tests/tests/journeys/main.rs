@@ -21,6 +21,7 @@ mod race;
 mod twins;
 
 mod disputing;
+mod payouts;
 mod settlement;
 mod year;
 

@@ -7,6 +7,8 @@ pub mod call;
 pub mod explain;
 pub mod grant;
 pub mod member;
+pub mod money;
+pub mod payout;
 pub mod person;
 pub mod policy;
 pub mod programme;

@@ -1,5 +1,6 @@
 //! Why a well-formed call is refused. A refusal is stored as the call's answer, so it carries values only.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -61,6 +62,33 @@ pub enum Refusal {
     /// The arithmetic leaves the range of amounts.
     #[error("the grant of service record {record} would be out of range")]
     AmountOutOfRange { record: Uuid },
+    /// What is asked is asked of cash programmes only.
+    #[error("programme {programme} is of {asset}, which is no money")]
+    NotCash { programme: Uuid, asset: String },
+    /// A list would have no line.
+    #[error("programme {programme} owes nobody {minimum} or more")]
+    NothingOwed { programme: Uuid, minimum: i64 },
+    /// Lines wait for the ledger.
+    #[error("payout {payout} has lines that are not held yet")]
+    PayoutNotReady { payout: Uuid },
+    /// It can't be paid any more.
+    #[error("the time of payout {payout} was over at {expired_at}")]
+    PayoutExpired {
+        payout: Uuid,
+        expired_at: DateTime<Utc>,
+    },
+    /// What was paid is another list.
+    #[error("the hash of payout {payout} is {hash}")]
+    PayoutHashMismatch { payout: Uuid, hash: String },
+    /// Nobody confirms their own payment.
+    #[error("line {line} of payout {payout} pays whoever confirms it")]
+    SelfPayout { payout: Uuid, line: i32 },
+    /// Every line has an outcome.
+    #[error("line {line} of payout {payout} has no outcome")]
+    OutcomeMissing { payout: Uuid, line: i32 },
+    /// Every outcome has a line.
+    #[error("payout {payout} has no line {line} to be paid")]
+    OutcomeOfNoLine { payout: Uuid, line: i32 },
 }
 
 /// What kind of thing a refusal speaks of.
@@ -73,6 +101,7 @@ pub enum Resource {
     ServiceRecord,
     Grant,
     Adjustment,
+    Payout,
 }
 
 impl Resource {
@@ -86,6 +115,7 @@ impl Resource {
             Self::ServiceRecord => "service record",
             Self::Grant => "grant",
             Self::Adjustment => "adjustment",
+            Self::Payout => "payout",
         }
     }
 }

@@ -7,15 +7,19 @@ mod error;
 mod grant;
 mod member;
 mod own;
+mod payout;
 mod policy;
 mod programme;
+mod public;
 mod service_record;
+mod sheet;
 mod team;
 
 use prost::Message;
 use proto::activity::v1::{
     self as pb,
     activity_service_server::{ActivityService, ActivityServiceServer},
+    payout_service_server::PayoutServiceServer,
 };
 use runtime::{Access, Fields, Server};
 use sha2::{Digest, Sha256};
@@ -35,9 +39,11 @@ impl Activity {
     pub fn server(&self) -> Server {
         let service = ActivityServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let payouts = PayoutServiceServer::new(Service(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         Server::new(
             "linli.activity.v1.ActivityService",
-            Routes::new(service),
+            Routes::new(service).add_service(payouts),
             pb::DESCRIPTOR,
         )
     }
