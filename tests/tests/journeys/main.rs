@@ -20,6 +20,7 @@ mod reversal;
 mod race;
 mod twins;
 
+mod cash;
 mod disputing;
 mod payouts;
 mod settlement;

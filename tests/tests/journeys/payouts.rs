@@ -1,7 +1,7 @@
 //! Cash rewards: from the record to the money, by lists that two people stand for, and never mixed with points.
 
 use chrono::TimeDelta;
-use journeys::{Member, World, at_once, date, refused, send};
+use journeys::{Member, World, at_once, refused, send};
 use linli::system::Service;
 use proto::{
     activity::v1::{self as act, PayoutFormat, PayoutLineState, PayoutState},
@@ -10,6 +10,8 @@ use proto::{
 use runtime::{Holder, Role};
 use tonic::Code;
 use uuid::Uuid;
+
+use crate::cash::public;
 
 /// What the programme has paid, by the ledger.
 async fn paid_out(world: &World) -> i64 {
@@ -25,17 +27,6 @@ async fn has(world: &World, member: &Member) -> (i64, i64) {
 async fn states(world: &World, payout: &str) -> Vec<PayoutLineState> {
     let lines = world.payout_lines(payout).await;
     lines.iter().map(act::PayoutLine::state).collect()
-}
-
-async fn public(world: &World, month: i32) -> Vec<act::PublicReward> {
-    let holder = Holder::everywhere("wx-1", [Role::Member]);
-    let message = act::ListPublicRewardsRequest {
-        parent: world.programme_name(),
-        date: Some(date(2026, month, 28)),
-        ..Default::default()
-    };
-    let answer = send!(world.payouts_of(&holder), list_public_rewards, message);
-    answer.unwrap().rewards
 }
 
 #[tokio::test]
@@ -468,58 +459,4 @@ async fn nobody_confirms_a_list_that_pays_them_or_one_that_they_have_not_seen() 
         assert_eq!(refused(&refusal).reason, reason);
     }
     assert_eq!(paid_out(&world).await, 0);
-}
-
-#[tokio::test]
-async fn money_is_spent_nowhere_and_points_are_never_paid_out() {
-    let world = World::cash(None).await;
-    let member = world.volunteer().register().await;
-    world.earn(&member, 60).await;
-    let merchant = world.merchant().await;
-
-    let offer = world.offer(&merchant).try_draft().await;
-    assert_eq!(refused(&offer.unwrap_err()).reason, "CASH_PROGRAMME");
-    let codes = send!(
-        world.offline_app(&member),
-        create_offline_codes,
-        world.advance(&member, 1, 10)
-    );
-    assert_eq!(refused(&codes.unwrap_err()).reason, "CASH_PROGRAMME");
-    assert_eq!(has(&world, &member).await, (6_000, 0));
-
-    let points = world.programme(Uuid::from_u128(7), None).await;
-    let mut list = world.payout_before(world.clock.now());
-    list.parent = points.name.clone();
-    let list = send!(world.payouts("STAFF01"), create_payout, list).unwrap_err();
-    assert_eq!(refused(&list).reason, "NOT_CASH");
-    let cash = act::GetCashBalanceRequest {
-        name: member.name.clone(),
-        programme: points.name,
-    };
-    let cash = send!(world.payouts("STAFF01"), get_cash_balance, cash).unwrap_err();
-    assert_eq!(refused(&cash).reason, "NOT_CASH");
-}
-
-#[tokio::test]
-async fn everyone_sees_a_months_rewards_and_no_more_of_anyone_than_a_masked_name() {
-    let world = World::cash(None).await;
-    let member = world.volunteer().register().await;
-    let kept = world.earn(&member, 10).await;
-    let revoked = world.earn(&member, 20).await;
-    world.revoke(&revoked.service_record).await.unwrap();
-
-    let seen = public(&world, 2).await;
-    assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].amount, kept.amount);
-    assert_eq!(seen[0].month, Some(date(2026, 2, 1)));
-    assert_eq!(public(&world, 3).await, []);
-    let holder = Holder::everywhere("shop", [Role::Merchant]);
-    let message = act::GetPublicRewardsRequest {
-        name: world.programme_name(),
-        date: Some(date(2026, 2, 14)),
-    };
-    let sums = send!(world.payouts_of(&holder), get_public_rewards, message).unwrap();
-    assert_eq!((sums.rewards, sums.amount), (1, 1_000));
-    assert_eq!(sums.amount_text_en, "CN¥10.00");
-    assert_eq!(sums.categories[0].category, "elder-care");
 }
