@@ -7,7 +7,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let contracts = [
         ("ledger", &["ledger", "proof"][..]),
-        ("activity", &["activity", "notice", "policy", "report"]),
+        (
+            "activity",
+            &["activity", "notice", "payout", "policy", "report"],
+        ),
         (
             "redemption",
             &[

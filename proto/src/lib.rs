@@ -52,7 +52,8 @@ pub mod linli {
 pub use linli::{access, activity, ledger, redemption};
 
 /// Returns the id of a programme's ledger account, the same in every service: UUIDv5 of `{kind}/{owner}` under the
-/// programme's UUID. Issuing and expired accounts have no owner.
+/// programme's UUID. Issuing, expired and paid-out accounts have no
+/// owner.
 pub fn account_id(programme: Uuid, kind: ledger::v1::AccountKind, owner: Option<Uuid>) -> Uuid {
     let kind = kind
         .as_str_name()

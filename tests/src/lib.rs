@@ -8,6 +8,7 @@
     reason = "a journey fails by a panic, its world too"
 )]
 
+mod cash;
 mod codes;
 mod people;
 mod refusal;
@@ -217,8 +218,17 @@ impl World {
 
     /// Puts a policy of the programme in force from now on.
     pub async fn put_in_force(&self, policy: act::Policy) -> act::PolicyRevision {
+        self.put_in_force_of(&self.programme_name(), policy).await
+    }
+
+    /// Puts a policy of a programme in force from now on.
+    pub async fn put_in_force_of(
+        &self,
+        programme: &str,
+        policy: act::Policy,
+    ) -> act::PolicyRevision {
         let draft = act::CreatePolicyRevisionRequest {
-            parent: self.programme_name(),
+            parent: programme.to_owned(),
             policy: Some(policy),
             request_id: self.id(),
         };

@@ -61,13 +61,18 @@ impl Draft<'_> {
 
     /// Drafts it.
     pub async fn draft(self) -> red::Offer {
+        self.try_draft().await.unwrap()
+    }
+
+    /// Drafts it, if it is let.
+    pub async fn try_draft(self) -> Result<red::Offer, Status> {
         let message = red::CreateOfferRequest {
             parent: self.world.community_name(),
             offer: Some(self.offer),
             request_id: self.world.id(),
             ..Default::default()
         };
-        send!(self.world.clients.redemption, create_offer, message).unwrap()
+        send!(self.world.clients.redemption, create_offer, message)
     }
 
     /// Drafts and activates it.

@@ -12,7 +12,7 @@ use crate::{
         explain::Explained,
         grant::{self, Basis, Grant, GrantFilter, GrantState},
         policy::{Deed, Effort, OutOfRange},
-        programme::Totals,
+        programme::{Programme, Totals},
         refusal::{Refusal, Resource},
         revision::RevisionKey,
         service_record::ServiceRecord,
@@ -197,18 +197,19 @@ impl Activity {
         )
     }
 
-    /// Lists a programme's grants by id, or one member's, or those in one state.
+    /// Lists a programme's grants by id, or one member's, or those in one state; with the programme.
     pub(crate) async fn list_grants(
         &self,
         filter: GrantFilter,
         after: Uuid,
         size: i64,
-    ) -> Result<Page<Grant, Uuid>, Error> {
-        self.get_programme(filter.community, filter.programme)
+    ) -> Result<(Programme, Page<Grant, Uuid>), Error> {
+        let programme = self
+            .get_programme(filter.community, filter.programme)
             .await?;
-        let rows =
-            store::grant::list(&self.pool, filter, Page::<Grant, _>::window(after, size)).await?;
-        Ok(Page::cut(rows, size, |grant| grant.id))
+        let window = Page::<Grant, _>::window(after, size);
+        let rows = store::grant::list(&self.pool, filter, window).await?;
+        Ok((programme, Page::cut(rows, size, |grant| grant.id)))
     }
 
     /// Explains a grant from the arithmetic that was kept with it.

@@ -1,5 +1,7 @@
-//! What this service asks of the ledger: a programme's and a member's accounts, postings, reversals. Every request can be
+//! What this service asks of the ledger: a programme's and a member's accounts, postings, reversals, holds of payouts. Every request can be
 //! repeated; an unknown outcome is settled by asking again.
+
+mod payouts;
 
 use std::{
     collections::HashSet,
@@ -28,6 +30,8 @@ use crate::{
         programme::Programme,
     },
 };
+
+pub(crate) use payouts::LineTold;
 
 /// How long the relay waits for an answer. It ends well within the lease of what it delivers.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
 //! - Money-like changes take two people: who proposes one can't approve it, and who records a service late can't verify it.
 //! - Every change says who asked for it.
+//! - No fen is on two payouts, and none is captured that two people did not stand for; whatever dies in between, list and ledger agree in the end.
 //! - Names and phone numbers are sealed under keys that the database does not hold, and leave masked, or whole to someone who said why and is in the
 //!   audit log with it; no log line, error, answer kept or outbox row has any. Who is erased can't be found again; the books stay.
 //!
@@ -27,9 +28,12 @@ mod grant;
 mod ledger;
 mod member;
 mod notice;
+mod payout;
+mod payout_relay;
 mod person;
 mod policy;
 mod programme;
+mod public;
 mod relay;
 mod report;
 mod report_rules;
@@ -78,6 +82,8 @@ pub struct Activity {
     budget: Nudge,
     /// What to call where a programme says nothing else.
     emergency_numbers: EmergencyNumbers,
+    /// Wakes what takes payouts to the ledger.
+    payer: Nudge,
 }
 
 impl Activity {
@@ -93,6 +99,7 @@ impl Activity {
             relay: Nudge::default(),
             adjuster: Nudge::default(),
             budget: Nudge::default(),
+            payer: Nudge::default(),
             emergency_numbers: EmergencyNumbers::default(),
         }
     }
@@ -116,6 +123,7 @@ impl Activity {
         adjustment::spawn(self.clone(), tasks, stop.clone());
         waiting::spawn(self.clone(), tasks, stop.clone());
         expiry::spawn(self.clone(), tasks, stop.clone());
+        payout_relay::spawn(self.clone(), tasks, stop.clone());
         sealer::spawn(self.clone(), tasks, stop.clone());
     }
 }
@@ -132,6 +140,9 @@ pub(crate) enum Error {
     /// A person can't be read.
     #[error(transparent)]
     Unreadable(#[from] seal::Unreadable),
+    /// A frozen payout was changed in the database.
+    #[error("payout {0} is not what it was when it was frozen")]
+    PayoutAltered(Uuid),
     /// The database failed.
     #[error("activity store: {0}")]
     Store(#[from] sqlx::Error),

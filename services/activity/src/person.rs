@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a reveal whose answer was lost may be asked for again. Later it is another look, to be logged as one.
-const ONE_LOOK: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const ONE_LOOK: TimeDelta = TimeDelta::minutes(5);
 
 /// That a person was revealed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -146,7 +146,8 @@ impl Activity {
         Ok(shown)
     }
 
-    fn open(
+    /// Reads a person, unless they were erased.
+    pub(crate) fn open(
         &self,
         community: Community,
         member: Uuid,

@@ -275,6 +275,67 @@ fn the_demo_obtains_what_is_expected() {
     assert_eq!(obtained, expected);
 }
 
+/// Rewards in fen: 20 yuan an hour, at most 50 a day, of 100 altogether.
+const CASH: &str = r#"
+[programme]
+id = "cash"
+name = "随手拍"
+community = "碧沙湖社区"
+time_zone = "Asia/Shanghai"
+starts = "2024-01-01T00:00:00+08:00"
+as_of = "2024-03-01T00:00:00+08:00"
+[asset]
+code = "CNY"
+exponent = 2
+[budget]
+issuable = 10000
+[[earn]]
+source = "service"
+category = "*"
+per_hour = 2000
+[[cap]]
+source = "service"
+period = "day"
+limit = 5000
+"#;
+
+#[test]
+fn rewards_in_money_are_replayed_to_the_fen() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("programme.toml", CASH);
+    write(
+        "members.csv",
+        "member_no,name,kind,team_no,birth_year,joined\n\
+         M1,居民一,resident,,1990,2024-01-01\nM2,居民二,courier,,1980,2024-01-01\n",
+    );
+    let service = |number: &str, member: &str, day: &str, end: &str| {
+        format!(
+            "{number},{member},member,patrol,round,2024-01-{day}T09:00:00+08:00,2024-01-{day}T{end}:00+08:00,2024-01-{day}T20:00:00+08:00,STAFF01,verified\n"
+        )
+    };
+    let services = [
+        // 50 minutes are 16.66 yuan; three hours are cut to 50; an hour is 20; another has only 13.34 left and waits.
+        service("R1", "M1", "02", "09:50"),
+        service("R2", "M2", "03", "12:00"),
+        service("R3", "M1", "04", "10:00"),
+        service("R4", "M2", "05", "10:00"),
+    ];
+    let heading =
+        "record_no,member_no,role,category,activity,start,end,verified_at,verified_by,outcome\n";
+    write("services.csv", &(heading.to_owned() + &services.concat()));
+
+    let output = linli(&["demo", "--json", folder.path().to_str().unwrap()]);
+
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let obtained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let figure = |name: &str| obtained[name].as_i64().unwrap();
+    assert_eq!((figure("granted"), figure("outstanding")), (8_666, 8_666));
+    assert_eq!(figure("awaiting_budget"), 2_000);
+    assert_eq!((figure("grants"), figure("spent")), (3, 0));
+}
+
 #[test]
 fn a_broken_folder_is_told_in_one_line() {
     let folder = tempfile::tempdir().unwrap();

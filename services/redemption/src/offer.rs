@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     Error, Redemption,
-    domain::{Audience, Name, Offer, OfferState, OfferStep, Refusal, Resource, Settlement},
+    domain::{
+        Audience, Name, Offer, OfferState, OfferStep, Refusal, Resource, Settlement,
+        check_spendable,
+    },
     merchant,
     remote::{NewAccount, Programme},
     store::{self, Call, NewPrice, Page},
@@ -91,6 +94,7 @@ impl Redemption {
             resource: Resource::Programme,
             id: new.programme,
         }))?;
+        check_spendable(&programme.asset)?;
         let account = NewAccount {
             community: call.community,
             programme: new.programme,

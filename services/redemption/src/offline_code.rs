@@ -16,7 +16,7 @@ use crate::{
     domain::{
         self, Audience, Cause, FORWARD_TIME, Hindrance, KeptOfflineCode, KnownBy, MOST_CODES,
         Member, Name, OFFLINE_TIME, OfferState, OfflineCode, OfflineKeys, OfflineState, OfflineUse,
-        Order, Refusal, Resource, Stand, Taking, Till, Verdict, Way, has_come,
+        Order, Refusal, Resource, Stand, Taking, Till, Verdict, Way, check_spendable, has_come,
     },
     store::{self, Call, Needs, Outcome, Page},
 };
@@ -73,7 +73,8 @@ impl Redemption {
                     ..member
                 };
                 let found = self.activity.programme(programme, deadline).await?;
-                found.ok_or(Error::not_found(Resource::Programme, programme))?;
+                let found = found.ok_or(Error::not_found(Resource::Programme, programme))?;
+                check_spendable(&found.asset)?;
                 let known = self.activity.member(member, deadline).await?;
                 if known
                     .ok_or(Error::not_found(Resource::Member, member))?

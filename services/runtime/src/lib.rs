@@ -17,6 +17,7 @@ mod panics;
 mod postgres;
 mod problem;
 mod server;
+mod sheet;
 mod status;
 mod stop;
 mod telemetry;
@@ -47,6 +48,7 @@ pub use page::{decode_page_token, encode_page_token};
 pub use postgres::{Durability, Postgres};
 pub use problem::Problem;
 pub use server::{Server, listen};
+pub use sheet::{FileForm, Sheet, write_sheets};
 pub use status::{
     Reason, Violation, aborted, deadline_exceeded, internal, invalid, reason_of, refusal,
     unavailable,

@@ -97,6 +97,7 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
     let account = corner.account(world, role);
     let settled = format!("{merchant}/programmes/{}", world.programme);
     let statement = format!("{settled}/statements/2026-03-02");
+    let payout = format!("{parent}/payouts/{}", world.id());
     let mut request = match method {
         "CreateAsset" => json!({"parent": parent, "asset": {"code": "points"}}),
         "CreateAccount" => json!({
@@ -255,6 +256,19 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             "parent": settled, "format": "FILE_FORMAT_CSV",
             "startDate": {"year": 2026, "month": 3, "day": 1}, "endDate": {"year": 2026, "month": 3, "day": 2},
         }),
+        "CreatePayout" => json!({"parent": programme, "cutoffTime": "2026-01-01T00:00:00Z"}),
+        "ListPayouts" | "ListPublicRewards" => json!({"parent": programme}),
+        "GetPayout" => json!({"name": payout}),
+        "ListPayoutLines" => json!({"parent": payout}),
+        "ExportPayout" => {
+            json!({"name": payout, "format": "PAYOUT_FORMAT_CSV", "reason": "no"})
+        }
+        "ConfirmPayout" => json!({"name": payout, "hash": "0"}),
+        "CancelPayout" => json!({"name": payout, "reason": "no"}),
+        "GetCashBalance" => json!({"name": member, "programme": programme}),
+        "GetPublicRewards" => {
+            json!({"name": programme, "date": {"year": 2026, "month": 3, "day": 1}})
+        }
         "ListAccounts"
         | "StreamTransfers"
         | "WatchEntries"

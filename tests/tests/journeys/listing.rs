@@ -10,6 +10,9 @@ use proto::{activity::v1 as act, ledger::v1 as led};
 use tonic::Code;
 use uuid::Uuid;
 
+/// The id of the cash programme.
+const CASH: Uuid = Uuid::from_u128(8);
+
 /// A world with several of everything that can be listed.
 async fn crowd() -> (World, String) {
     let (world, names, _) = crowd_with_saver().await;
@@ -90,6 +93,32 @@ async fn crowd_with_saver() -> (World, String, String) {
     (world, names, savers.swap_remove(0))
 }
 
+/// A cash programme with two lists, the second with two lines; returns the name of that list.
+async fn owed(world: &World) -> String {
+    world.cash_programme(CASH).await;
+    let parent = format!("{}/programmes/{CASH}", world.community_name());
+    world
+        .put_in_force_of(&parent, journeys::per_hour("*", 60))
+        .await;
+    let mut list = String::new();
+    for _ in 0..2 {
+        for _ in 0..2 {
+            let member = world.volunteer().register().await;
+            let mut service = world.service(&member, 30);
+            service.service_record.as_mut().unwrap().programme = parent.clone();
+            let grant = world.serve(service).await;
+            world.posted(&grant.name).await;
+        }
+        let mut message = world.payout_before(world.clock.now());
+        message.parent = parent.clone();
+        world.clock.advance(TimeDelta::seconds(1));
+        message.cutoff_time = Some(runtime::timestamp(world.clock.now()));
+        let made = send!(world.payouts("STAFF01"), create_payout, message).unwrap();
+        list = world.frozen(&made.name).await.name;
+    }
+    list
+}
+
 /// A list's request for one parent.
 fn list(method: &MethodDescriptor, parent: &str) -> DynamicMessage {
     let mut message = DynamicMessage::new(method.input());
@@ -119,6 +148,7 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
     let [merchant, member, report] = names[..] else {
         panic!("{names:?}")
     };
+    let payout = owed(&world).await;
     // 30 days before and 7 days before.
     for (days, told) in [(28, 1), (24, 2)] {
         world.clock.advance(TimeDelta::days(days));
@@ -143,6 +173,11 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
                 (statement.clone(), other(&statement))
             }
             "ListReportEvents" => (report.to_owned(), other(report)),
+            "ListPayoutLines" => (payout.clone(), other(&payout)),
+            "ListPayouts" | "ListPublicRewards" => {
+                let programme = format!("{}/programmes/{CASH}", world.community_name());
+                (programme.clone(), other(&programme))
+            }
             "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" | "ListPublicReports" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))

@@ -29,7 +29,9 @@ mod reversal;
 mod race;
 mod twins;
 
+mod cash;
 mod disputing;
+mod payouts;
 mod settlement;
 mod year;
 

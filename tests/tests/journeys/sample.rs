@@ -149,7 +149,7 @@ impl Sampler {
     fn instant(&self, descriptor: &MessageDescriptor, name: &str) -> DynamicMessage {
         let at = match name {
             "start_time" => self.now - TimeDelta::hours(2),
-            "end_time" => self.now - TimeDelta::hours(1),
+            "end_time" | "cutoff_time" => self.now - TimeDelta::hours(1),
             _ => self.now + TimeDelta::days(1),
         };
         numbers(descriptor, &[at.timestamp(), 0])

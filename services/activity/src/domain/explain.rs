@@ -24,6 +24,9 @@ impl Explained {
     /// The whole in a few Chinese sentences.
     pub fn text_zh(&self) -> String {
         let mut sentences = vec![self.deed_zh()];
+        if self.programme.require_cash().is_ok() {
+            sentences.push("现金奖励，以下按分计算".to_owned());
+        }
         match (self.revision_number, &self.arithmetic.rule) {
             (None, _) => sentences.push("当时没有生效的积分规则".to_owned()),
             (Some(number), None) => {
@@ -49,6 +52,9 @@ impl Explained {
     /// The same in English.
     pub fn text_en(&self) -> String {
         let mut sentences = vec![self.deed_en()];
+        if self.programme.require_cash().is_ok() {
+            sentences.push("A reward in money, worked out in fen".to_owned());
+        }
         match (self.revision_number, &self.arithmetic.rule) {
             (None, _) => sentences.push("No earning policy was in force".to_owned()),
             (Some(number), None) => sentences.push(format!("No rule of revision {number} applies")),
@@ -91,16 +97,19 @@ impl Explained {
     }
 
     fn outcome_zh(&self) -> String {
-        let (amount, asset) = (self.grant.amount, &self.programme.asset);
+        let amount = self.programme.money(self.grant.amount).text_zh();
         let outcome = match self.grant.state {
+            GrantState::Empty if self.programme.require_cash().is_ok() => {
+                "结果：没有奖励可发".to_owned()
+            }
             GrantState::Empty => "结果：没有积分可发".to_owned(),
-            GrantState::AwaitingBudget => format!("结果：{amount} {asset} 等待预算"),
-            GrantState::Pending => format!("结果：发放 {amount} {asset}，正在入账"),
-            GrantState::Posted => format!("结果：发放 {amount} {asset}，已入账"),
-            GrantState::Revoking => format!("结果：发放的 {amount} {asset} 正在撤回"),
+            GrantState::AwaitingBudget => format!("结果：{amount} 等待预算"),
+            GrantState::Pending => format!("结果：发放 {amount}，正在入账"),
+            GrantState::Posted => format!("结果：发放 {amount}，已入账"),
+            GrantState::Revoking => format!("结果：发放的 {amount} 正在撤回"),
             GrantState::Revoked => {
-                let revoked = self.grant.revoked_amount;
-                format!("结果：{amount} {asset} 已撤销，收回 {revoked}")
+                let revoked = self.programme.money(self.grant.revoked_amount).text_zh();
+                format!("结果：{amount} 已撤销，收回 {revoked}")
             }
         };
         match self.expiry_date() {
@@ -110,18 +119,18 @@ impl Explained {
     }
 
     fn outcome_en(&self) -> String {
-        let (amount, asset) = (self.grant.amount, &self.programme.asset);
+        let amount = self.programme.money(self.grant.amount).text_en();
         let outcome = match self.grant.state {
             GrantState::Empty => "Nothing is granted".to_owned(),
-            GrantState::AwaitingBudget => format!("{amount} {asset} wait for budget"),
+            GrantState::AwaitingBudget => format!("{amount} wait for budget"),
             GrantState::Pending => {
-                format!("{amount} {asset} are granted and on their way to the account")
+                format!("{amount} are granted and on their way to the account")
             }
-            GrantState::Posted => format!("{amount} {asset} are granted and in the account"),
-            GrantState::Revoking => format!("{amount} {asset} are being taken back"),
+            GrantState::Posted => format!("{amount} are granted and in the account"),
+            GrantState::Revoking => format!("{amount} are being taken back"),
             GrantState::Revoked => {
-                let revoked = self.grant.revoked_amount;
-                format!("{amount} {asset} are revoked; {revoked} could be taken back")
+                let revoked = self.programme.money(self.grant.revoked_amount).text_en();
+                format!("{amount} are revoked; {revoked} could be taken back")
             }
         };
         match self.expiry_date() {

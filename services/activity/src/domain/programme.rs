@@ -5,7 +5,11 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Community;
+use super::{
+    Community,
+    money::{CASH, Money},
+    refusal::Refusal,
+};
 
 /// A scheme of one community, with one asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +44,26 @@ impl Programme {
     pub const USUAL_EXPIRY_NOTICE_DAYS: [i32; 3] = [30, 7, 1];
     /// When a programme says nothing else.
     pub const USUAL_SECOND_PERSON_DAYS: i32 = 7;
+
+    /// Refuses a programme whose rewards are not money.
+    pub fn require_cash(&self) -> Result<(), Refusal> {
+        if self.asset == CASH {
+            return Ok(());
+        }
+        Err(Refusal::NotCash {
+            programme: self.id,
+            asset: self.asset.clone(),
+        })
+    }
+
+    /// An amount of its asset.
+    pub fn money(&self, amount: i64) -> Money<'_> {
+        Money {
+            amount,
+            asset: &self.asset,
+            exponent: self.exponent,
+        }
+    }
 }
 
 /// A programme's sums at one moment, under its lock.

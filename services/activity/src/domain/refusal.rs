@@ -68,6 +68,33 @@ pub enum Refusal {
     /// The arithmetic leaves the range of amounts.
     #[error("the grant of service record {record} would be out of range")]
     AmountOutOfRange { record: Uuid },
+    /// What is asked is asked of cash programmes only.
+    #[error("programme {programme} is of {asset}, which is no money")]
+    NotCash { programme: Uuid, asset: String },
+    /// A list would have no line.
+    #[error("programme {programme} owes nobody {minimum} or more")]
+    NothingOwed { programme: Uuid, minimum: i64 },
+    /// Lines wait for the ledger.
+    #[error("payout {payout} has lines that are not held yet")]
+    PayoutNotReady { payout: Uuid },
+    /// It can't be paid any more.
+    #[error("the time of payout {payout} was over at {expired_at}")]
+    PayoutExpired {
+        payout: Uuid,
+        expired_at: DateTime<Utc>,
+    },
+    /// What was paid is another list.
+    #[error("the hash of payout {payout} is {hash}")]
+    PayoutHashMismatch { payout: Uuid, hash: String },
+    /// Nobody confirms their own payment.
+    #[error("line {line} of payout {payout} pays whoever confirms it")]
+    SelfPayout { payout: Uuid, line: i32 },
+    /// Every line has an outcome.
+    #[error("line {line} of payout {payout} has no outcome")]
+    OutcomeMissing { payout: Uuid, line: i32 },
+    /// Every outcome has a line.
+    #[error("payout {payout} has no line {line} to be paid")]
+    OutcomeOfNoLine { payout: Uuid, line: i32 },
     /// A rule about problem reports says no.
     #[error(transparent)]
     Report(#[from] ReportRefusal),
@@ -114,6 +141,7 @@ pub enum Resource {
     Adjustment,
     Notice,
     Report,
+    Payout,
 }
 
 impl Resource {
@@ -129,6 +157,7 @@ impl Resource {
             Self::Adjustment => "adjustment",
             Self::Notice => "notice",
             Self::Report => "report",
+            Self::Payout => "payout",
         }
     }
 }

@@ -29,6 +29,18 @@ impl From<Error> for Status {
                 retry_after: None,
             }),
             Error::Unreadable(cause) => unreadable(&cause),
+            Error::PayoutAltered(payout) => {
+                tracing::error!(payout.id = %payout, "Payout {payout} is not what it was when it was frozen");
+                runtime::refusal(Reason {
+                    domain: DOMAIN,
+                    reason: "PAYOUT_ALTERED",
+                    code: Code::DataLoss,
+                    text_en: &error.to_string(),
+                    text_zh: "发放名单与冻结时不一致，不能导出",
+                    metadata: of(Resource::Payout, &payout),
+                    retry_after: None,
+                })
+            }
             Error::Store(cause) if runtime::is_retryable(&cause) => runtime::aborted(DOMAIN),
             Error::Store(cause) if runtime::is_unavailable(&cause) => {
                 tracing::warn!(error = %cause, "The database is unavailable: {cause}");
@@ -229,6 +241,66 @@ fn naming(refusal: &Refusal) -> Naming {
             metadata: vec![("service_record", record.to_string())],
         },
         Refusal::Report(refusal) => report_error::naming(refusal),
+        Refusal::NotCash { programme, asset } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "NOT_CASH",
+            text_zh: format!("项目 {programme} 的资产是 {asset}，不是现金"),
+            metadata: [
+                of(Resource::Programme, programme),
+                vec![("asset", asset.clone())],
+            ]
+            .concat(),
+        },
+        Refusal::NothingOwed { programme, minimum } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "NOTHING_OWED",
+            text_zh: format!("项目 {programme} 没有达到 {minimum} 分的待发奖励"),
+            metadata: [
+                of(Resource::Programme, programme),
+                vec![("minimum", minimum.to_string())],
+            ]
+            .concat(),
+        },
+        Refusal::PayoutNotReady { payout } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "PAYOUT_NOT_READY",
+            text_zh: format!("发放名单 {payout} 还在冻结金额，请稍后再试"),
+            metadata: of(Resource::Payout, payout),
+        },
+        Refusal::PayoutExpired { payout, expired_at } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "PAYOUT_EXPIRED",
+            text_zh: format!("发放名单 {payout} 已于 {expired_at} 过期，请重新生成名单"),
+            metadata: [
+                of(Resource::Payout, payout),
+                vec![("expire_time", expired_at.to_rfc3339())],
+            ]
+            .concat(),
+        },
+        Refusal::PayoutHashMismatch { payout, hash } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "PAYOUT_HASH_MISMATCH",
+            text_zh: format!("校验值不符，发放名单 {payout} 的校验值是 {hash}"),
+            metadata: [of(Resource::Payout, payout), vec![("hash", hash.clone())]].concat(),
+        },
+        Refusal::SelfPayout { payout, line } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "SELF_PAYOUT",
+            text_zh: format!("发放名单 {payout} 第 {line} 行是本人，须由他人确认"),
+            metadata: of_line(payout, *line),
+        },
+        Refusal::OutcomeMissing { payout, line } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "OUTCOME_MISSING",
+            text_zh: format!("发放名单 {payout} 第 {line} 行没有填写结果"),
+            metadata: of_line(payout, *line),
+        },
+        Refusal::OutcomeOfNoLine { payout, line } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "OUTCOME_OF_NO_LINE",
+            text_zh: format!("发放名单 {payout} 没有待发放的第 {line} 行"),
+            metadata: of_line(payout, *line),
+        },
     }
 }
 
@@ -237,6 +309,14 @@ pub(super) fn of(resource: Resource, id: &Uuid) -> Vec<(&'static str, String)> {
         ("resource", resource.word().to_owned()),
         ("id", id.to_string()),
     ]
+}
+
+fn of_line(payout: &Uuid, line: i32) -> Vec<(&'static str, String)> {
+    [
+        of(Resource::Payout, payout),
+        vec![("line", line.to_string())],
+    ]
+    .concat()
 }
 
 fn word_zh(resource: Resource) -> &'static str {
@@ -250,5 +330,6 @@ fn word_zh(resource: Resource) -> &'static str {
         Resource::Adjustment => "调整",
         Resource::Notice => "通知",
         Resource::Report => "上报",
+        Resource::Payout => "发放名单",
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         explain::Explained,
         grant::{Grant, GrantFilter, GrantState},
         policy::{CapStep, Source},
+        programme::Programme,
     },
 };
 
@@ -28,7 +29,9 @@ pub(super) async fn get(
     let (community, id) = resource(&mut fields, "name", &request.get_ref().name, "grants");
     fields.finish()?;
     own_grant(activity, &access, community, id).await?;
-    Ok(encode(&activity.get_grant(community, id).await?))
+    let grant = activity.get_grant(community, id).await?;
+    let programme = activity.get_programme(community, grant.programme).await?;
+    Ok(encode(&grant, &programme))
 }
 
 pub(super) async fn list(
@@ -68,10 +71,11 @@ pub(super) async fn list(
         state,
     };
     let after = place.after.unwrap_or(Uuid::nil());
-    let page = activity.list_grants(filter, after, place.size).await?;
+    let (programme, page) = activity.list_grants(filter, after, place.size).await?;
+    let grants = page.items.iter().map(|grant| encode(grant, &programme));
     Ok(pb::ListGrantsResponse {
+        grants: grants.collect(),
         next_page_token: place.next_page_token(&page),
-        grants: page.items.iter().map(encode).collect(),
     })
 }
 
@@ -105,7 +109,7 @@ async fn own_grant(
 fn encode_explanation(explained: &Explained) -> pb::GrantExplanation {
     let arithmetic = &explained.arithmetic;
     pb::GrantExplanation {
-        grant: Some(encode(&explained.grant)),
+        grant: Some(encode(&explained.grant, &explained.programme)),
         rule_index: arithmetic.rule.as_ref().map(|(index, _)| *index),
         rule: arithmetic
             .rule
@@ -137,7 +141,7 @@ fn encode_step(step: &CapStep) -> pb::CapStep {
     }
 }
 
-fn encode(grant: &Grant) -> pb::Grant {
+fn encode(grant: &Grant, of: &Programme) -> pb::Grant {
     let community = grant.community;
     let state = match grant.state {
         GrantState::Empty => pb::GrantState::Empty,
@@ -169,6 +173,9 @@ fn encode(grant: &Grant) -> pb::Grant {
         revoked_amount: grant.revoked_amount,
         create_time: Some(runtime::timestamp(grant.created_at)),
         grant_time: grant.granted_at.map(runtime::timestamp),
+        asset: of.asset.clone(),
+        amount_text_zh: of.money(grant.amount).text_zh(),
+        amount_text_en: of.money(grant.amount).text_en(),
     }
 }
 

@@ -8,14 +8,17 @@ mod grant;
 mod member;
 mod notice;
 mod own;
+mod payout;
 mod policy;
 mod programme;
+mod public;
 mod report;
 mod report_error;
 mod report_rules;
 mod report_text;
 mod report_view;
 mod service_record;
+mod sheet;
 mod simulation;
 mod team;
 
@@ -24,6 +27,7 @@ use proto::activity::v1::{
     self as pb,
     activity_service_server::{ActivityService, ActivityServiceServer},
     notice_service_server::NoticeServiceServer,
+    payout_service_server::PayoutServiceServer,
     policy_service_server::PolicyServiceServer,
     report_service_server::ReportServiceServer,
 };
@@ -48,11 +52,14 @@ impl Activity {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
         let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
+        let payouts = PayoutServiceServer::new(Service(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let reports = ReportServiceServer::new(ReportRpc(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let routes = Routes::new(service)
             .add_service(notices)
             .add_service(policies)
+            .add_service(payouts)
             .add_service(reports);
         Server::new("linli.activity.v1.ActivityService", routes, pb::DESCRIPTOR)
     }

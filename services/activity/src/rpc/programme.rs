@@ -10,7 +10,11 @@ use uuid::Uuid;
 use super::{Place, call, chosen_id, community, fields, required, resource};
 use crate::{
     Activity,
-    domain::{Community, programme::Programme},
+    domain::{
+        Community,
+        money::{CASH, CASH_EXPONENT},
+        programme::Programme,
+    },
     programme::NewProgramme,
 };
 
@@ -103,6 +107,12 @@ fn new_programme(fields: &mut Fields, id: Option<Uuid>, programme: &pb::Programm
         i64::from(programme.asset_exponent),
         0,
         9,
+    );
+    let is_fen = *asset != CASH || exponent == i64::from(CASH_EXPONENT);
+    fields.check(
+        "programme.asset_exponent",
+        is_fen,
+        "CNY is counted in fen: 2",
     );
     let time_zone = programme.time_zone.parse();
     fields.check(

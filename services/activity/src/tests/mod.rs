@@ -2,6 +2,7 @@
 //! the start of a programme needs it.
 
 mod erasing;
+mod payouts;
 mod persons;
 mod policies;
 mod relaying;

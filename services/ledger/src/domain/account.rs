@@ -37,16 +37,24 @@ pub enum AccountKind {
     Member = 3,
     /// What a merchant has taken.
     Merchant = 4,
+    /// What a programme's members were paid in money.
+    PaidOut = 5,
 }
 
 impl TryFrom<i16> for AccountKind {
     type Error = i16;
 
     fn try_from(number: i16) -> Result<Self, i16> {
-        [Self::Issuing, Self::Expired, Self::Member, Self::Merchant]
-            .into_iter()
-            .find(|kind| *kind as i16 == number)
-            .ok_or(number)
+        [
+            Self::Issuing,
+            Self::Expired,
+            Self::Member,
+            Self::Merchant,
+            Self::PaidOut,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i16 == number)
+        .ok_or(number)
     }
 }
 
@@ -235,12 +243,19 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_contract() {
-        use AccountKind::{Expired, Issuing, Member, Merchant};
-        for (kind, number) in [(Issuing, 1), (Expired, 2), (Member, 3), (Merchant, 4)] {
+        use AccountKind::{Expired, Issuing, Member, Merchant, PaidOut};
+        let numbers = [
+            (Issuing, 1),
+            (Expired, 2),
+            (Member, 3),
+            (Merchant, 4),
+            (PaidOut, 5),
+        ];
+        for (kind, number) in numbers {
             assert_eq!(kind as i16, number);
             assert_eq!(AccountKind::try_from(number), Ok(kind));
         }
-        assert_eq!(AccountKind::try_from(5), Err(5));
+        assert_eq!(AccountKind::try_from(6), Err(6));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Books {
         let min_balance = match kind {
             _ if id == self.limited => Some(-BUDGET),
             _ if id == self.hot => None,
-            AccountKind::Merchant | AccountKind::Member => Some(0),
+            AccountKind::Merchant | AccountKind::Member | AccountKind::PaidOut => Some(0),
             AccountKind::Issuing | AccountKind::Expired | AccountKind::Unspecified => None,
         };
         let expiry_account = match kind {

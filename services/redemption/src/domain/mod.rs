@@ -26,7 +26,9 @@ pub use member_code::{
     CODE_TIME, Card, CardState, HANDLE_TIME, Handle, MemberCode, Pin, PinHash, Shown, band,
 };
 pub use merchant::{Agreement, Merchant, MerchantState, MerchantStep};
-pub use offer::{Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone};
+pub use offer::{
+    Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone, check_spendable,
+};
 pub use offline_code::{
     FORWARD_TIME, KeptOfflineCode, MOST_CODES, OFFLINE_TIME, OfflineCode, OfflineKeys,
     OfflineState, has_come,

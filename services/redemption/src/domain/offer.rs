@@ -180,6 +180,17 @@ pub struct Member {
     pub is_erased: bool,
 }
 
+/// Code of the asset that is money.
+const CASH: &str = "CNY";
+
+/// Refuses an asset that is paid out and never spent.
+pub fn check_spendable(asset: &str) -> Result<(), Refusal> {
+    match asset {
+        CASH => Err(Refusal::CashProgramme),
+        _ => Ok(()),
+    }
+}
+
 /// Something a merchant gives for points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -292,6 +303,7 @@ impl Offer {
         if counter.member.is_erased {
             return Err(Refusal::MemberErased);
         }
+        check_spendable(&self.asset)?;
         match counter.merchant {
             MerchantState::Active => {}
             state @ (MerchantState::Suspended | MerchantState::Terminated) => {

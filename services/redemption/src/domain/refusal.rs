@@ -127,6 +127,8 @@ pub enum Refusal {
         /// Its id.
         id: Uuid,
     },
+    /// The programme's rewards are money, which is paid out and spent nowhere.
+    CashProgramme,
     /// The chosen id is taken.
     Exists {
         /// What kind.

@@ -255,7 +255,7 @@ impl SettlementService for SettlementRpc {
         let format = fields.enumeration("format", request.format);
         fields.finish()?;
         own::merchant(access, merchant(of))?;
-        let format = sheet::Format::of(format).ok_or_else(runtime::internal)?;
+        let format = sheet::form(format).ok_or_else(runtime::internal)?;
         let wait = deadline.remaining(FILE_WAIT);
         let place = tokio::time::timeout(wait, self.files.acquire()).await;
         let place = place.map_err(|_| runtime::rate_limited(DOMAIN, "service", FILE_WAIT))?;

@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDate, SecondsFormat};
 use proto::redemption::v1 as pb;
-use rust_xlsxwriter::{Format as Style, Workbook, Worksheet, XlsxError};
+use runtime::{FileForm, Sheet};
 use tonic::Status;
 
 use crate::{
@@ -10,8 +10,6 @@ use crate::{
     domain::{CELLS, Line, LineHash, LineKind, Statement, StatementState, Zone},
 };
 
-/// So that Excel takes the text for UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The headings of lines: those that a hash covers, then the hash and what is only for people.
 const LINES: [&str; COLUMNS] = [
     "日期 Date",
@@ -52,49 +50,34 @@ const STATEMENTS: [&str; 15] = [
     "付款凭证 Payment reference",
 ];
 
-/// The form of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Csv,
-    Xlsx,
-}
-
-impl Format {
-    /// The form that was asked for, if one was.
-    pub fn of(asked: Option<pb::FileFormat>) -> Option<Self> {
-        match asked? {
-            pb::FileFormat::Unspecified => None,
-            pb::FileFormat::Csv => Some(Self::Csv),
-            pb::FileFormat::Xlsx => Some(Self::Xlsx),
-        }
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Xlsx => "xlsx",
-        }
-    }
-
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        }
+/// The form that was asked for, if one was.
+pub(super) fn form(asked: Option<pb::FileFormat>) -> Option<FileForm> {
+    match asked? {
+        pb::FileFormat::Unspecified => None,
+        pb::FileFormat::Csv => Some(FileForm::Csv),
+        pb::FileFormat::Xlsx => Some(FileForm::Xlsx),
     }
 }
 
 /// Makes the file.
 pub(super) fn file(
-    format: Format,
+    form: FileForm,
     (start, end): (NaiveDate, NaiveDate),
     download: &Download,
 ) -> Result<pb::DownloadStatementsResponse, Status> {
-    let content = match format {
-        Format::Csv => csv(download).map_err(|error| error.to_string()),
-        Format::Xlsx => xlsx(download).map_err(|error| error.to_string()),
+    let lines = Sheet {
+        name: "明细 Lines",
+        headings: &LINES,
+        numbers: &NUMBERS,
+        rows: Box::new(rows(download)),
     };
-    let content = content.map_err(|error| {
+    let statements = Sheet {
+        name: "对账单 Statements",
+        headings: &STATEMENTS,
+        numbers: &[2, 3, 4, 5, 6, 7, 8, 9],
+        rows: Box::new(download.statements.iter().map(totals)),
+    };
+    let content = runtime::write_sheets(form, vec![lines, statements]).map_err(|error| {
         tracing::error!("A file of statements was not made: {error}");
         runtime::internal()
     })?;
@@ -102,39 +85,12 @@ pub(super) fn file(
     let number: String = download.number.chars().filter(plain).collect();
     Ok(pb::DownloadStatementsResponse {
         content,
-        content_type: format.content_type().to_owned(),
-        file_name: format!("statements-{number}-{start}-{end}.{}", format.extension()),
+        content_type: form.content_type().to_owned(),
+        file_name: format!("statements-{number}-{start}-{end}.{}", form.extension()),
     })
 }
 
-fn csv(download: &Download) -> csv::Result<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(BYTE_ORDER_MARK.to_vec());
-    writer.write_record(LINES)?;
-    for row in rows(download) {
-        let cells = row.iter().enumerate().map(|(column, cell)| {
-            if NUMBERS.contains(&column) {
-                cell.clone()
-            } else {
-                harmless(cell)
-            }
-        });
-        writer.write_record(cells)?;
-    }
-    Ok(writer.into_inner().map_err(|error| error.into_error())?)
-}
-
-/// A text that no spreadsheet takes for a formula; without one leading apostrophe, if it begins with one, it is the text again.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\'']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
-fn rows(download: &Download) -> impl Iterator<Item = [String; COLUMNS]> {
+fn rows(download: &Download) -> impl Iterator<Item = Vec<String>> {
     let Download {
         statements, lines, ..
     } = download;
@@ -144,7 +100,7 @@ fn rows(download: &Download) -> impl Iterator<Item = [String; COLUMNS]> {
         let mut rows = Vec::new();
         while let Some(line) = lines.next_if(|line| line.date == statement.name.date) {
             hash = hash.then(line);
-            rows.push(row(line, hash, statement.time_zone));
+            rows.push(row(line, hash, statement.time_zone).to_vec());
         }
         rows
     })
@@ -195,58 +151,7 @@ fn row(line: &Line, hash: LineHash, zone: Zone) -> [String; COLUMNS] {
     ]
 }
 
-fn xlsx(download: &Download) -> Result<Vec<u8>, XlsxError> {
-    let mut workbook = Workbook::new();
-    let sheet = workbook.add_worksheet();
-    begin_sheet(sheet, "明细 Lines", &LINES)?;
-    for (index, cells) in rows(download).enumerate() {
-        write_row(sheet, index, &cells, &NUMBERS)?;
-    }
-    let sheet = workbook.add_worksheet();
-    begin_sheet(sheet, "对账单 Statements", &STATEMENTS)?;
-    let numbers = [2, 3, 4, 5, 6, 7, 8, 9];
-    for (index, statement) in download.statements.iter().enumerate() {
-        write_row(sheet, index, &totals(statement), &numbers)?;
-    }
-    workbook.save_to_buffer()
-}
-
-fn begin_sheet(sheet: &mut Worksheet, name: &str, headings: &[&str]) -> Result<(), XlsxError> {
-    let bold = Style::new().set_bold();
-    sheet.set_name(name)?.set_freeze_panes(1, 0)?;
-    for (column, heading) in (0..).zip(headings) {
-        sheet.write_string_with_format(0, column, *heading, &bold)?;
-        sheet.set_column_width(column, 16)?;
-    }
-    Ok(())
-}
-
-/// Writes text as text, whatever it looks like, and numbers as numbers.
-fn write_row(
-    sheet: &mut Worksheet,
-    index: usize,
-    cells: &[String],
-    numbers: &[usize],
-) -> Result<(), XlsxError> {
-    let row = u32::try_from(index + 1).map_err(|_| XlsxError::RowColumnLimitError)?;
-    for (column, cell) in cells.iter().enumerate() {
-        let place = u16::try_from(column).map_err(|_| XlsxError::RowColumnLimitError)?;
-        match cell.parse::<i64>() {
-            Ok(number) if numbers.contains(&column) && number.abs() < EXACT =>
-            {
-                #[expect(clippy::cast_precision_loss, reason = "a spreadsheet has no others")]
-                sheet.write_number(row, place, number as f64)?
-            }
-            _ => sheet.write_string(row, place, cell)?,
-        };
-    }
-    Ok(())
-}
-
-/// Beyond this a spreadsheet's numbers are not exact, so greater ones are written as text.
-const EXACT: i64 = 1_000_000_000_000_000;
-
-fn totals(statement: &Statement) -> [String; STATEMENTS.len()] {
+fn totals(statement: &Statement) -> Vec<String> {
     let state = match statement.state {
         StatementState::Open => "未结 OPEN",
         StatementState::Empty => "无交易 EMPTY",
@@ -257,7 +162,7 @@ fn totals(statement: &Statement) -> [String; STATEMENTS.len()] {
     };
     let confirmed = statement.confirmed.as_ref().map(|deed| deed.by.clone());
     let paid = statement.paid.as_ref();
-    [
+    vec![
         statement.name.date.to_string(),
         state.to_owned(),
         statement.line_count.to_string(),
@@ -339,14 +244,14 @@ mod tests {
         download
     }
 
-    fn made(format: Format) -> pb::DownloadStatementsResponse {
+    fn made(form: FileForm) -> pb::DownloadStatementsResponse {
         let days = |day| NaiveDate::from_ymd_opt(2026, 3, day).unwrap();
-        file(format, (days(1), days(31)), &download()).unwrap()
+        file(form, (days(1), days(31)), &download()).unwrap()
     }
 
     #[test]
     fn a_csv_is_utf_8_for_excel_and_no_cell_is_a_formula() {
-        let file = made(Format::Csv);
+        let file = made(FileForm::Csv);
         assert_eq!(file.file_name, "statements-M01-2026-03-01-2026-03-31.csv");
         assert_eq!(file.content_type, "text/csv; charset=utf-8");
         let text = file.content.strip_prefix(b"\xef\xbb\xbf").unwrap();
@@ -372,8 +277,8 @@ mod tests {
 
     #[test]
     fn anybody_can_compute_the_hashes_from_the_csv() {
-        let (file, download) = (made(Format::Csv), download());
-        let mut reader = csv::Reader::from_reader(&file.content[BYTE_ORDER_MARK.len()..]);
+        let (file, download) = (made(FileForm::Csv), download());
+        let mut reader = csv::Reader::from_reader(&file.content[3..]);
         let mut hash = download.statements[0].previous_hash.to_string();
         let mut rows = 0;
         for record in reader.records() {
@@ -398,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_workbook_has_the_same_lines_and_the_totals() {
-        let file = made(Format::Xlsx);
+        let file = made(FileForm::Xlsx);
         assert!(file.file_name.ends_with(".xlsx"));
         let mut workbook: Xlsx<_> =
             calamine::open_workbook_from_rs(Cursor::new(file.content)).unwrap();

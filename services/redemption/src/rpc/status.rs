@@ -89,6 +89,7 @@ pub(super) fn reason(refusal: &Refusal) -> (&'static str, Code) {
         Refusal::AmountExceedsCode { .. } => ("AMOUNT_EXCEEDS_CODE", Code::FailedPrecondition),
         Refusal::SaleInFuture => ("SALE_IN_FUTURE", Code::FailedPrecondition),
         Refusal::MemberErased => ("MEMBER_ERASED", Code::FailedPrecondition),
+        Refusal::CashProgramme => ("CASH_PROGRAMME", Code::FailedPrecondition),
         Refusal::MerchantSuspended { .. } => ("MERCHANT_SUSPENDED", Code::FailedPrecondition),
         Refusal::OfferNotActive(_) => ("OFFER_NOT_ACTIVE", Code::FailedPrecondition),
         Refusal::AudienceNotMatched { .. } => ("AUDIENCE_NOT_MATCHED", Code::FailedPrecondition),
@@ -164,6 +165,7 @@ fn text_en(refusal: &Refusal) -> String {
         }
         Refusal::SaleInFuture => "the sale is in the future: check the till's clock".into(),
         Refusal::MemberErased => "the member was erased".into(),
+        Refusal::CashProgramme => "cash rewards are paid out, not spent".into(),
         Refusal::MerchantSuspended { state } => {
             format!("the merchant is {}", upper(state.as_str()))
         }
@@ -254,6 +256,7 @@ fn text_zh(refusal: &Refusal) -> String {
         }
         Refusal::SaleInFuture => "交易时间晚于当前时间,请校准收银机时钟".into(),
         Refusal::MemberErased => "该成员的个人信息已删除".into(),
+        Refusal::CashProgramme => "现金奖励由社区发放,不能兑换".into(),
         Refusal::MerchantSuspended { .. } => "该商户已暂停或终止合作,暂不能兑换".into(),
         Refusal::OfferNotActive(Inactive::State(_)) => "该兑换项目未上架或已停止".into(),
         Refusal::OfferNotActive(Inactive::Date { today, start, end }) => {
@@ -322,6 +325,7 @@ fn metadata(refusal: &Refusal) -> Vec<(&'static str, String)> {
         | Refusal::PairingCodeUsed
         | Refusal::TerminalRevoked
         | Refusal::MemberErased
+        | Refusal::CashProgramme
         | Refusal::MemberCodeInvalid
         | Refusal::MemberCodeUsed
         | Refusal::CardBlocked

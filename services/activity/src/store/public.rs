@@ -1,0 +1,104 @@
+//! What everyone may see of rewards.
+
+use chrono::NaiveDate;
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::domain::Community;
+
+/// Whose rewards, and of which months.
+#[derive(Debug, Clone, Copy)]
+pub struct PublicFilter {
+    pub community: Community,
+    pub programme: Uuid,
+    /// From this day on; nothing: from the first.
+    pub start: Option<NaiveDate>,
+    /// Before this day.
+    pub end: Option<NaiveDate>,
+}
+
+/// A reward, before its member is masked.
+#[derive(Debug, Clone)]
+pub struct Rewarded {
+    pub grant: Uuid,
+    pub member: Uuid,
+    pub amount: i64,
+    pub local_date: NaiveDate,
+    pub category: String,
+}
+
+/// Rewards that are made, newest first, from before a grant on.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    filter: PublicFilter,
+    before: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Rewarded>> {
+    sqlx::query_as!(
+        Rewarded,
+        r#"
+        -- activity.public_list
+        select grant_id as "grant", reward_grant.member_id as member, amount, local_date, category as "category!"
+        from activity.reward_grant
+        cross join lateral (
+            select category from activity.service_record
+            where source = 'service' and service_record.community_id = $1 and service_record.record_id = reward_grant.record_id
+            union all
+            select category from activity.report
+            where source = 'report' and report.community_id = $1 and report.report_id = reward_grant.record_id
+        ) as deed
+        where reward_grant.community_id = $1 and reward_grant.programme_id = $2
+            and reward_grant.state in ('pending', 'posted') and amount > 0
+            and ($3::date is null or local_date >= $3) and ($4::date is null or local_date < $4)
+            and ($5::uuid is null or grant_id < $5)
+        order by grant_id desc
+        limit $6
+        "#,
+        filter.community.0,
+        filter.programme,
+        filter.start,
+        filter.end,
+        before,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What was given for one category.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CategorySum {
+    pub category: String,
+    pub rewards: i64,
+    pub amount: i64,
+}
+
+/// The sums of the same, by category.
+pub async fn sums(db: impl PgExecutor<'_>, filter: PublicFilter) -> sqlx::Result<Vec<CategorySum>> {
+    sqlx::query_as!(
+        CategorySum,
+        r#"
+        -- activity.public_sums
+        select category as "category!", count(*) as "rewards!", sum(amount)::bigint as "amount!"
+        from activity.reward_grant
+        cross join lateral (
+            select category from activity.service_record
+            where source = 'service' and service_record.community_id = $1 and service_record.record_id = reward_grant.record_id
+            union all
+            select category from activity.report
+            where source = 'report' and report.community_id = $1 and report.report_id = reward_grant.record_id
+        ) as deed
+        where reward_grant.community_id = $1 and reward_grant.programme_id = $2
+            and reward_grant.state in ('pending', 'posted') and amount > 0
+            and ($3::date is null or local_date >= $3) and ($4::date is null or local_date < $4)
+        group by category
+        order by category
+        "#,
+        filter.community.0,
+        filter.programme,
+        filter.start,
+        filter.end,
+    )
+    .fetch_all(db)
+    .await
+}
