@@ -38,13 +38,12 @@ mod team;
 mod tests;
 
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
-use runtime::{Client, Clock, Ids, Nudge, Problem};
+use runtime::{Client, Clock, Ids, KeyRing, Nudge, Problem, Unreadable};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use domain::refusal::Refusal;
-pub use seal::{KeyRing, KeyRingError};
 use store::Window;
 
 /// The database role the service works under.
@@ -106,7 +105,7 @@ pub(crate) enum Error {
     RequestIdReused(Uuid),
     /// A person can't be read.
     #[error(transparent)]
-    Unreadable(#[from] seal::Unreadable),
+    Unreadable(#[from] Unreadable),
     /// The database failed.
     #[error("activity store: {0}")]
     Store(#[from] sqlx::Error),

@@ -17,7 +17,7 @@ use crate::{
         person::{KeptPerson, Masked, Person, Place},
         refusal::{Refusal, Resource},
     },
-    store,
+    seal, store,
 };
 
 /// How long a reveal whose answer was lost may be asked for again. Later it is another look, to be logged as one.
@@ -130,7 +130,7 @@ impl Activity {
             KeptPerson::Plain(person) => Ok(Some(person)),
             KeptPerson::Sealed(sealed) => {
                 let place = Place { community, member };
-                Ok(Some(self.keys.open(place, &sealed)?))
+                Ok(Some(seal::open(&self.keys, place, &sealed)?))
             }
             KeptPerson::Erased => Ok(None),
         }

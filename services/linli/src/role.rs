@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use activity::{Activity, KeyRing};
+use activity::Activity;
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
 use redemption::{Limits, Offline, Redemption};
-use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Server};
+use runtime::{Authority, Bearer, Client, Clock, Ids, KeyRing, Problem, Server};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -250,7 +250,7 @@ mod tests {
         let said = problem(&args);
         assert!(said.starts_with("LINLI_PERSON_KEYS: entry 1"), "{said}");
         assert!(!said.contains("secret"));
-        args.person_keys = Some(activity::KeyRing::new_entry());
+        args.person_keys = Some(runtime::KeyRing::new_entry());
         assert!(problem(&args).starts_with("LINLI_ISSUERS is not set"));
         // Whoever has no persons needs no keys for them.
         args.person_keys = None;

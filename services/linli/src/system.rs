@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use activity::KeyRing;
 use ledger::proof::Signer;
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
@@ -19,6 +18,7 @@ use proto::{
     },
 };
 pub use redemption::{Limits, Offline, OfflineKeys};
+pub use runtime::KeyRing;
 use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;

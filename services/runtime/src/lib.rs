@@ -15,6 +15,8 @@ mod page;
 mod panics;
 mod postgres;
 mod problem;
+mod seal;
+mod sealer;
 mod server;
 mod status;
 mod stop;
@@ -42,6 +44,8 @@ pub use limiter::{Limiter, rate_limited};
 pub use page::{decode_page_token, encode_page_token};
 pub use postgres::{Durability, Postgres};
 pub use problem::Problem;
+pub use seal::{KeyRing, KeyRingError, Sealed, SealedFor, SealedKind, Unreadable};
+pub use sealer::{Due, SEALER_EVERY, SealedRows, Sealer, Share, check_sealed};
 pub use server::{Server, listen};
 pub use status::{
     Reason, Violation, aborted, deadline_exceeded, internal, invalid, reason_of, refusal,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use runtime::Sealed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -48,17 +49,6 @@ impl fmt::Debug for Person {
 pub struct Place {
     pub community: Community,
     pub member: Uuid,
-}
-
-/// A person that nobody can read without a key of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
-    /// Which key of the configuration.
-    pub key_id: String,
-    /// The person's own key, encrypted under that one.
-    pub wrapped_key: Vec<u8>,
-    /// The person, encrypted under their own key.
-    pub person: Vec<u8>,
 }
 
 /// In what form a person is kept.

@@ -11,12 +11,12 @@ mod revoking;
 mod verifying;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use runtime::{Access, Client, Clock, Ids, TestDatabase};
+use runtime::{Access, Client, Clock, Ids, KeyRing, TestDatabase};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    Activity, Error, KeyRing, ROLE,
+    Activity, Error, ROLE,
     domain::{
         Community,
         call::Call,
