@@ -234,6 +234,12 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             "parent": settled, "format": "FILE_FORMAT_CSV",
             "startDate": {"year": 2026, "month": 3, "day": 1}, "endDate": {"year": 2026, "month": 3, "day": 2},
         }),
+        "CreateWish" => json!({"parent": parent, "wish": {
+            "programme": programme, "requester": format!("{parent}/beneficiaries/{}", world.id()), "category": "material",
+            "scope": "WISH_SCOPE_INDIVIDUAL", "title": "A fan", "unit": "WISH_UNIT_EACH", "target": 1,
+            "closeTime": "2027-01-01T00:00:00Z",
+        }}),
+        "GetWish" => json!({"name": format!("{parent}/wishes/{}", world.id())}),
         "ListAccounts"
         | "StreamTransfers"
         | "WatchEntries"
@@ -247,7 +253,8 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         | "ListTeams"
         | "ListMembers"
         | "ListMerchants"
-        | "ListOffers" => {
+        | "ListOffers"
+        | "ListWishes" => {
             json!({"parent": parent})
         }
         other => panic!("say how {other} is asked"),

@@ -190,6 +190,11 @@ async fn wrong_input_to_redemption_is_refused_by_the_name_of_its_field() {
 }
 
 #[tokio::test]
+async fn wrong_input_to_wish_is_refused_by_the_name_of_its_field() {
+    send_wrong("linli.wish.v1").await;
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_message_are_refused_as_such() {
     let (world, _) = world().await;
     // A field that breaks off, a text that is none, a field number that is none.
