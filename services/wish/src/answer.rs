@@ -19,6 +19,16 @@ pub(crate) enum Turn<T> {
     Again(T),
 }
 
+/// What is known of a call.
+pub(crate) enum Known<T> {
+    /// Its answer.
+    Answer(T),
+    /// It was decided and waits for the ledger.
+    Unsettled,
+    /// Nothing: it is new.
+    Nothing,
+}
+
 impl Wishes {
     /// Begins a mutating call.
     pub(crate) async fn turn<T: DeserializeOwned>(&self, call: &Call) -> Result<Turn<T>, Error> {
@@ -29,7 +39,8 @@ impl Wishes {
         let kept = store::answer::find(&mut *tx, call)
             .await?
             .ok_or(sqlx::Error::RowNotFound)?;
-        replay(call, kept).map(Turn::Again)
+        let answer = replay(call, kept)?.ok_or(Error::Unsettled)?;
+        Ok(Turn::Again(answer))
     }
 
     /// Ends a mutating call: commits its effect with its answer, or keeps its refusal alone.
@@ -67,25 +78,29 @@ impl Wishes {
         let kept = store::answer::find(&self.pool, call)
             .await?
             .ok_or(sqlx::Error::RowNotFound)?;
-        replay(call, kept)
+        replay(call, kept)?.ok_or(Error::Unsettled)
     }
 
-    /// The answer that a call has already.
-    pub(crate) async fn kept<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, Error> {
-        match store::answer::find(&self.pool, call).await? {
-            Some(kept) => replay(call, kept).map(Some),
-            None => Ok(None),
-        }
+    /// What is known of a call.
+    pub(crate) async fn known<T: DeserializeOwned>(&self, call: &Call) -> Result<Known<T>, Error> {
+        let Some(kept) = store::answer::find(&self.pool, call).await? else {
+            return Ok(Known::Nothing);
+        };
+        Ok(match replay(call, kept)? {
+            Some(answer) => Known::Answer(answer),
+            None => Known::Unsettled,
+        })
     }
 }
 
-fn replay<T: DeserializeOwned>(call: &Call, kept: Kept) -> Result<T, Error> {
+/// Its answer; nothing while it waits for the ledger.
+fn replay<T: DeserializeOwned>(call: &Call, kept: Kept) -> Result<Option<T>, Error> {
     if kept.method != call.method || kept.fingerprint[..] != call.fingerprint {
         return Err(Error::RequestIdReused(call.request_id));
     }
     if let Some(refusal) = kept.refusal {
         return Err(refusal.into());
     }
-    let answer = kept.answer.ok_or(sqlx::Error::RowNotFound)?;
-    serde_json::from_value(answer).map_err(|cause| sqlx::Error::Decode(Box::new(cause)).into())
+    let answer = kept.answer.map(serde_json::from_value).transpose();
+    answer.map_err(|cause| sqlx::Error::Decode(Box::new(cause)).into())
 }

@@ -11,19 +11,23 @@
 //! It keeps no balances and knows nobody's name.
 //!
 //! Find a feature by the method of [`Wishes`] that is named like its RPC. What it calls is `domain::` (a rule) or
-//! `store::` (a statement).
+//! `store::` (a statement); `settle` takes steps to the ledger, `lapse` writes down what the clock has ended.
 
 mod answer;
 mod audit;
 mod domain;
+mod lapse;
+mod pledge;
 mod remote;
+mod round;
 mod rpc;
+mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
 mod wish;
 
-use runtime::{Client, Clock, Ids};
+use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -43,6 +47,10 @@ pub struct Wishes {
     ids: Ids,
     ledger: Ledger,
     activity: Activity,
+    /// Wakes what takes steps to the ledger.
+    recovery: Nudge,
+    /// Wakes what ends wishes.
+    lapser: Nudge,
 }
 
 impl Wishes {
@@ -54,11 +62,16 @@ impl Wishes {
             ids,
             ledger: Ledger::new(ledger),
             activity: Activity::new(activity),
+            recovery: Nudge::default(),
+            lapser: Nudge::default(),
         }
     }
 
-    /// Starts the loops. They end with `stop`.
-    pub fn spawn_workers(&self, _tasks: &TaskTracker, _stop: &CancellationToken) {}
+    /// Starts the loops: one ends what the clock has ended, one takes steps to the ledger that were left half done. They end with `stop`.
+    pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        lapse::spawn(self, tasks, stop);
+        settle::spawn(self, tasks, stop);
+    }
 }
 
 /// Why a use case has no answer.
@@ -70,6 +83,9 @@ pub(crate) enum Error {
     /// The request id belongs to another call.
     #[error("request_id {0} was used before with other content")]
     RequestIdReused(Uuid),
+    /// The call was decided and waits for the ledger; the same call may be made again.
+    #[error("the call waits for the ledger")]
+    Unsettled,
     /// Another service does not answer; the same call may be made again.
     #[error("the {0} service does not answer")]
     Unavailable(&'static str),

@@ -1,4 +1,4 @@
-//! Wishes: collect one, find them.
+//! Wishes: collect one, review it, publish it, take it back, close it; find them.
 
 use chrono::{DateTime, Utc};
 use runtime::Deadline;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Page, Wishes,
-    answer::Turn,
+    answer::{Known, Turn},
     domain::{
         Community,
         call::Call,
@@ -51,8 +51,10 @@ impl Wishes {
         new: NewWish,
         deadline: Deadline,
     ) -> Result<Wish, Error> {
-        if let Some(answer) = self.kept(call).await? {
-            return Ok(answer);
+        match self.known(call).await? {
+            Known::Answer(answer) => return Ok(answer),
+            Known::Unsettled => return Err(Error::Unsettled),
+            Known::Nothing => {}
         }
         let asset = match self.prepare(call.community, &new, deadline).await {
             Ok(asset) => asset,
@@ -113,7 +115,7 @@ impl Wishes {
         deadline: Deadline,
     ) -> Result<String, Error> {
         let closes_at = new.closes_at;
-        if closes_at <= self.clock.now() {
+        if closes_at < self.clock.now() {
             return Err(Refusal::CloseTimeOver { closes_at }.into());
         }
         let found = self.activity.asset(community, new.programme, deadline);
@@ -126,6 +128,93 @@ impl Wishes {
             self.ledger.open_account(account, deadline).await?;
         }
         Ok(asset)
+    }
+
+    /// Finds a wish to be in order.
+    pub(crate) async fn review_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
+        self.change(call, id, Wish::review).await
+    }
+
+    /// Does not take a wish up.
+    pub(crate) async fn reject_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
+        let now = self.clock.now();
+        self.change(call, id, |wish| wish.reject(now)).await
+    }
+
+    /// Publishes a wish by itself.
+    pub(crate) async fn publish_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
+        let now = self.clock.now();
+        self.change(call, id, |wish| wish.publish(now)).await
+    }
+
+    /// Closes a wish with what the requester said.
+    pub(crate) async fn close_wish(
+        &self,
+        call: &Call,
+        id: Uuid,
+        (rating, feedback): (i16, String),
+    ) -> Result<Wish, Error> {
+        self.change(call, id, |wish| wish.close(rating, feedback))
+            .await
+    }
+
+    /// Changes a wish under its lock.
+    async fn change(
+        &self,
+        call: &Call,
+        id: Uuid,
+        change: impl FnOnce(&mut Wish) -> Result<(), Refusal>,
+    ) -> Result<Wish, Error> {
+        let mut tx = match self.turn(call).await? {
+            Turn::First(tx) => tx,
+            Turn::Again(answer) => return Ok(answer),
+        };
+        let outcome = async {
+            let mut wish = self.open(&mut tx, call.community, id).await?;
+            change(&mut wish)?;
+            store::wish::update(&mut *tx, &wish).await?;
+            Ok(wish)
+        };
+        let outcome = outcome.await;
+        self.conclude(tx, call, outcome).await
+    }
+
+    /// Takes a wish back, and ends its pledges.
+    pub(crate) async fn withdraw_wish(
+        &self,
+        call: &Call,
+        id: Uuid,
+        reason: String,
+    ) -> Result<Wish, Error> {
+        let mut tx = match self.turn(call).await? {
+            Turn::First(tx) => tx,
+            Turn::Again(answer) => return Ok(answer),
+        };
+        let outcome = async {
+            let mut wish = self.open(&mut tx, call.community, id).await?;
+            let now = self.clock.now();
+            wish.withdraw(now)?;
+            for mut pledge in store::pledge::open(&mut *tx, call.community, id).await? {
+                pledge.revoke(reason.clone(), now)?;
+                store::pledge::update(&mut *tx, &pledge).await?;
+                self.give_back(&mut tx, &pledge).await?;
+            }
+            store::wish::update(&mut *tx, &wish).await?;
+            Ok(wish)
+        };
+        let outcome = outcome.await;
+        let wish = self.conclude(tx, call, outcome).await?;
+        self.recovery.nudge();
+        Ok(wish)
+    }
+
+    /// Whose a wish is, and who may confirm for them; nothing when there is none.
+    pub(crate) async fn find_wish(
+        &self,
+        community: Community,
+        id: Uuid,
+    ) -> Result<Option<Wish>, Error> {
+        Ok(store::wish::find_one(&self.pool, community, id).await?)
     }
 
     /// The moment that lists are told by.

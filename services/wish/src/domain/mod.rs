@@ -2,7 +2,10 @@
 //! contract.
 
 pub mod call;
+pub mod operation;
+pub mod pledge;
 pub mod refusal;
+pub mod round;
 pub mod wish;
 
 use serde::{Deserialize, Serialize};

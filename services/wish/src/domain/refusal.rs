@@ -21,6 +21,46 @@ pub enum Refusal {
         state: String,
         needed: String,
     },
+    /// A part of the wish is delivered.
+    #[error("a part of wish {wish} is delivered: {delivered}")]
+    DeliveryBegun { wish: Uuid, delivered: i64 },
+    /// A wish is in one round at most.
+    #[error("wish {wish} is in round {round}")]
+    InAnotherRound { wish: Uuid, round: Uuid },
+    /// Nobody can pledge it yet.
+    #[error("wish {wish} is not published: {state}")]
+    NotPublished { wish: Uuid, state: String },
+    /// Nobody can pledge it any more.
+    #[error("wish {wish} is closed: {state}")]
+    WishClosed { wish: Uuid, state: String },
+    /// All of it is pledged.
+    #[error("wish {wish} is covered: all {target} are pledged")]
+    Covered { wish: Uuid, target: i64 },
+    /// More than what is not pledged.
+    #[error("wish {wish} wants {uncovered} more, {quantity} were pledged")]
+    ExceedsUncovered {
+        wish: Uuid,
+        uncovered: i64,
+        quantity: i64,
+    },
+    /// Organisations and companies have no points.
+    #[error("wish {wish} is in points, which only members pledge")]
+    OnlyMembersPledgePoints { wish: Uuid },
+    /// Nobody can tell any more who the member was.
+    #[error("member {member} was erased")]
+    MemberErased { member: Uuid },
+    /// The member has less than was pledged.
+    #[error("{needed} points were pledged, {} are there", shown(*available))]
+    InsufficientPoints { needed: i64, available: Option<i64> },
+    /// The ledger will not do it, for a reason of its own.
+    #[error("the ledger refused: {reason}")]
+    LedgerRefused { reason: String },
+    /// Nobody confirms what they delivered themselves.
+    #[error("whoever pledged {pledge} can't confirm it")]
+    PledgerConfirms { pledge: Uuid },
+    /// Its points are on their way to the wish.
+    #[error("pledge {pledge} is being confirmed")]
+    ConfirmationBegun { pledge: Uuid },
     /// A wish can't be closed before it is begun.
     #[error("close_time {closes_at} is over")]
     CloseTimeOver { closes_at: DateTime<Utc> },
@@ -30,7 +70,10 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resource {
     Programme,
+    Member,
     Wish,
+    Round,
+    Pledge,
 }
 
 impl Resource {
@@ -38,7 +81,14 @@ impl Resource {
     pub fn word(self) -> &'static str {
         match self {
             Self::Programme => "programme",
+            Self::Member => "member",
             Self::Wish => "wish",
+            Self::Round => "round",
+            Self::Pledge => "pledge",
         }
     }
+}
+
+fn shown(available: Option<i64>) -> String {
+    available.map_or("too few".to_owned(), |available| available.to_string())
 }

@@ -1,12 +1,21 @@
-//! What this service asks of the activity service: what a programme's asset is.
+//! What this service asks of the activity service: what a programme's asset is, and
+//! whether somebody is a member.
 
-use proto::activity::v1::{GetProgrammeRequest, activity_service_client::ActivityServiceClient};
+use proto::activity::v1::{
+    GetMemberRequest, GetProgrammeRequest, activity_service_client::ActivityServiceClient,
+};
 use runtime::{Client, Deadline};
 use tonic::Code;
 use uuid::Uuid;
 
 use super::{broken, call};
-use crate::{Error, domain::Community};
+use crate::{
+    Error,
+    domain::{
+        Community,
+        refusal::{Refusal, Resource},
+    },
+};
 
 const SERVICE: &str = "activity";
 
@@ -37,6 +46,34 @@ impl Activity {
         match answer.await? {
             Ok(programme) => Ok(Some(programme.asset)),
             Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(broken(SERVICE, status.message())),
+        }
+    }
+
+    /// Sees that a member is there and was not erased.
+    pub(crate) async fn require_member(
+        &self,
+        community: Community,
+        id: Uuid,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let message = GetMemberRequest {
+            name: format!("communities/{}/members/{id}", community.0),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.get_member(request).await
+        });
+        match answer.await? {
+            Ok(member) if member.erase_time.is_some() => {
+                Err(Refusal::MemberErased { member: id }.into())
+            }
+            Ok(_) => Ok(()),
+            Err(status) if status.code() == Code::NotFound => Err(Refusal::NotFound {
+                resource: Resource::Member,
+                id,
+            }
+            .into()),
             Err(status) => Err(broken(SERVICE, status.message())),
         }
     }

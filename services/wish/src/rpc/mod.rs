@@ -3,6 +3,9 @@
 
 mod audit;
 mod error;
+mod own;
+mod pledge;
+mod round;
 mod wish;
 
 use prost::Message;
@@ -49,6 +52,23 @@ rpcs! {
     create_wish(CreateWishRequest) -> Wish: wish::create;
     get_wish(GetWishRequest) -> Wish: wish::get;
     list_wishes(ListWishesRequest) -> ListWishesResponse: wish::list;
+    review_wish(ReviewWishRequest) -> Wish: wish::review;
+    reject_wish(RejectWishRequest) -> Wish: wish::reject;
+    publish_wish(PublishWishRequest) -> Wish: wish::publish;
+    withdraw_wish(WithdrawWishRequest) -> Wish: wish::withdraw;
+    close_wish(CloseWishRequest) -> Wish: wish::close;
+    create_round(CreateRoundRequest) -> Round: round::create;
+    publish_round(PublishRoundRequest) -> Round: round::publish;
+    get_round(GetRoundRequest) -> Round: round::get;
+    list_rounds(ListRoundsRequest) -> ListRoundsResponse: round::list;
+    create_pledge(CreatePledgeRequest) -> Pledge: pledge::create;
+    withdraw_pledge(WithdrawPledgeRequest) -> Pledge: pledge::withdraw;
+    revoke_pledge(RevokePledgeRequest) -> Pledge: pledge::revoke;
+    deliver_pledge(DeliverPledgeRequest) -> Pledge: pledge::deliver;
+    confirm_pledge(ConfirmPledgeRequest) -> Pledge: pledge::confirm;
+    refuse_delivery(RefuseDeliveryRequest) -> Pledge: pledge::refuse_delivery;
+    get_pledge(GetPledgeRequest) -> Pledge: pledge::get;
+    list_pledges(ListPledgesRequest) -> ListPledgesResponse: pledge::list;
     list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse: audit::list;
 }
 
@@ -75,6 +95,30 @@ fn call(
         by: access.actor(),
         resource: resource.to_owned(),
         reason: None,
+    }
+}
+
+/// A change of one thing: `name` and `request_id` of its request.
+struct Step<'a, M> {
+    method: &'static str,
+    kind: &'static str,
+    name: &'a str,
+    request_id: &'a str,
+    /// Why, where the method asks for it.
+    reason: Option<&'a str>,
+    message: &'a M,
+}
+
+impl<M: Message> Step<'_, M> {
+    /// Reads it: the call, and the id of what it is about. `fields` may have more to say.
+    fn read(self, access: &Access, fields: &mut Fields) -> (Call, Uuid) {
+        let (community, id) = resource(fields, "name", self.name, self.kind);
+        let request_id = fields.request_id(self.request_id);
+        let reason = self.reason.map(|reason| fields.text("reason", reason, 200));
+        let about = (community, self.name);
+        let mut call = call(access, about, request_id, self.method, self.message);
+        call.reason = reason;
+        (call, id)
     }
 }
 

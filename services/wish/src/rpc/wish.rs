@@ -7,8 +7,8 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{
-    Place, call, chosen_id, community, fields, neighbour, optional_enumeration, optional_neighbour,
-    required, resource, sees_all,
+    Place, Step, call, chosen_id, community, fields, neighbour, optional_enumeration,
+    optional_neighbour, own, required, resource, sees_all,
 };
 use crate::{
     Wishes,
@@ -103,6 +103,112 @@ pub(super) async fn get(
     let (community, id) = resource(&mut fields, "name", &request.name, WISHES);
     fields.finish()?;
     let wish = wishes.get_wish(community, id, sees_all(&access)).await?;
+    Ok(encode(wish, &access))
+}
+
+pub(super) async fn review(
+    wishes: &Wishes,
+    request: Request<pb::ReviewWishRequest>,
+) -> Result<pb::Wish, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let step = Step {
+        method: "ReviewWish",
+        kind: WISHES,
+        name: &request.name,
+        request_id: &request.request_id,
+        reason: None,
+        message: &request,
+    };
+    let (call, id) = step.read(&access, &mut fields);
+    fields.finish()?;
+    Ok(encode(wishes.review_wish(&call, id).await?, &access))
+}
+
+pub(super) async fn reject(
+    wishes: &Wishes,
+    request: Request<pb::RejectWishRequest>,
+) -> Result<pb::Wish, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let step = Step {
+        method: "RejectWish",
+        kind: WISHES,
+        name: &request.name,
+        request_id: &request.request_id,
+        reason: Some(&request.reason),
+        message: &request,
+    };
+    let (call, id) = step.read(&access, &mut fields);
+    fields.finish()?;
+    Ok(encode(wishes.reject_wish(&call, id).await?, &access))
+}
+
+pub(super) async fn publish(
+    wishes: &Wishes,
+    request: Request<pb::PublishWishRequest>,
+) -> Result<pb::Wish, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let step = Step {
+        method: "PublishWish",
+        kind: WISHES,
+        name: &request.name,
+        request_id: &request.request_id,
+        reason: None,
+        message: &request,
+    };
+    let (call, id) = step.read(&access, &mut fields);
+    fields.finish()?;
+    Ok(encode(wishes.publish_wish(&call, id).await?, &access))
+}
+
+pub(super) async fn withdraw(
+    wishes: &Wishes,
+    request: Request<pb::WithdrawWishRequest>,
+) -> Result<pb::Wish, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let step = Step {
+        method: "WithdrawWish",
+        kind: WISHES,
+        name: &request.name,
+        request_id: &request.request_id,
+        reason: Some(&request.reason),
+        message: &request,
+    };
+    let (call, id) = step.read(&access, &mut fields);
+    fields.finish()?;
+    let wish = wishes.withdraw_wish(&call, id, request.reason).await?;
+    Ok(encode(wish, &access))
+}
+
+pub(super) async fn close(
+    wishes: &Wishes,
+    request: Request<pb::CloseWishRequest>,
+) -> Result<pb::Wish, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let step = Step {
+        method: "CloseWish",
+        kind: WISHES,
+        name: &request.name,
+        request_id: &request.request_id,
+        reason: None,
+        message: &request,
+    };
+    let (call, id) = step.read(&access, &mut fields);
+    let rating = fields.range("rating", request.rating.into(), 1, 5);
+    let rating = i16::try_from(rating).unwrap_or_default();
+    let feedback = fields.optional_text("feedback", &request.feedback, 1000);
+    fields.finish()?;
+    own::wish_of_proxy(wishes, &access, call.community, id).await?;
+    let wish = wishes.close_wish(&call, id, (rating, feedback)).await?;
     Ok(encode(wish, &access))
 }
 

@@ -77,6 +77,28 @@ pub async fn set(db: impl PgExecutor<'_>, call: &Call, answer: &Value) -> sqlx::
     Ok(())
 }
 
+/// Completes the answer of a call whose step the ledger has answered.
+pub async fn settle(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    request_id: Uuid,
+    outcome: Result<&Value, &Refusal>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.answer_settle
+        update wish.answer set answer = $3, refusal = $4 where community_id = $1 and request_id = $2
+        "#,
+        community.0,
+        request_id,
+        outcome.ok(),
+        outcome.err().map(Json) as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// The answer that a call's request id has already.
 pub async fn find(db: impl PgExecutor<'_>, call: &Call) -> sqlx::Result<Option<Kept>> {
     let row = sqlx::query!(

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::Window;
+use super::{Window, find, unknown, word};
 use crate::domain::{
     Community,
     wish::{Priority, Scope, Unit, Wish, WishState},
@@ -90,24 +90,6 @@ const STATES: [(&str, WishState); 8] = [
     ("lapsed", WishState::Lapsed),
 ];
 
-/// The value that a word stands for.
-pub(super) fn find<T: Copy>(words: &[(&'static str, T)], word: &str) -> sqlx::Result<T> {
-    let found = words.iter().find(|(known, _)| *known == word);
-    found.map(|(_, value)| *value).ok_or_else(|| unknown(word))
-}
-
-/// The word of a value.
-pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
-    let found = words.iter().find(|(_, known)| known == value);
-    found
-        .map(|(word, _)| *word)
-        .expect("every value has a word")
-}
-
-fn unknown(word: &str) -> sqlx::Error {
-    sqlx::Error::Decode(format!("unknown word {word:?}").into())
-}
-
 /// Adds a wish.
 pub async fn insert(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
     let (unit, asset) = match &wish.unit {
@@ -179,6 +161,131 @@ pub async fn find_one(
     .fetch_optional(db)
     .await?;
     row.map(|row| row.wish(community)).transpose()
+}
+
+/// Locks a wish; false when there is none.
+pub async fn lock(db: impl PgExecutor<'_>, community: Community, id: Uuid) -> sqlx::Result<bool> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        -- wish.wish_lock
+        select wish_id from wish.wish where community_id = $1 and wish_id = $2 for no key update
+        "#,
+        community.0,
+        id,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// Locks several wishes in the order of their ids.
+pub async fn lock_all(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    ids: &[Uuid],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.wish_lock_all
+        select wish_id from wish.wish
+        where community_id = $1 and wish_id = any($2)
+        order by wish_id
+        for no key update
+        "#,
+        community.0,
+        ids,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(())
+}
+
+/// Returns several wishes by id, those that are there.
+pub async fn find_all(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Wish>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        -- wish.wish_find_all
+        select wish_id, programme_id, asset, beneficiary_id, proxy_id, round_id, category, scope, priority, title, description, unit,
+            target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
+            feedback
+        from wish.wish
+        where community_id = $1 and wish_id = any($2)
+        order by wish_id
+        "#,
+        community.0,
+        ids,
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| row.wish(community)).collect()
+}
+
+/// Writes what moves of a wish.
+pub async fn update(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.wish_update
+        update wish.wish
+        set round_id = $3, pledged = $4, delivered = $5, confirmed = $6, state = $7, due_at = $8, published_at = $9, ended_at = $10,
+            rating = $11, feedback = $12
+        where community_id = $1 and wish_id = $2
+        "#,
+        wish.community.0,
+        wish.id,
+        wish.round,
+        wish.pledged,
+        wish.delivered,
+        wish.confirmed,
+        word(&STATES, &wish.state),
+        wish.due_at(),
+        wish.published_at,
+        wish.ended_at,
+        wish.rating,
+        wish.feedback,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Picks a community with a wish that the clock has ended.
+pub async fn due_community(
+    db: impl PgExecutor<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Community>> {
+    let community = sqlx::query_scalar!(
+        r#"
+        -- wish.wish_due_community
+        select community_id from wish.wish where due_at < $1 order by due_at limit 1
+        "#,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(community.map(Community))
+}
+
+/// The wishes of a community that the clock has ended, longest ended first.
+pub async fn due(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        -- wish.wish_due
+        select wish_id from wish.wish where community_id = $1 and due_at < $2 order by due_at limit 100
+        "#,
+        community.0,
+        now,
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Which wishes a list is of.

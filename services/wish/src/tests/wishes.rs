@@ -5,6 +5,7 @@ use runtime::Deadline;
 use super::*;
 use crate::{
     Error,
+    answer::Known,
     domain::refusal::{Refusal, Resource},
     wish::{NewUnit, NewWish},
 };
@@ -54,5 +55,6 @@ async fn while_activity_is_away_no_wish_is_written_down_and_the_call_may_be_made
         .create_wish(&call, new, Deadline::default())
         .await;
     assert!(matches!(asked, Err(Error::Unavailable("activity"))));
-    assert!(world.wishes.kept::<Wish>(&call).await.unwrap().is_none());
+    let known = world.wishes.known::<Wish>(&call).await.unwrap();
+    assert!(matches!(known, Known::Nothing));
 }
