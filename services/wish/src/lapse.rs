@@ -44,7 +44,7 @@ impl Wishes {
             let mut tx = self.pool.begin().await?;
             let wish = self.open(&mut tx, community, id).await?;
             tx.commit().await?;
-            // One that waits for the ledger stays due, and is no reason to look again at once.
+            // One that began to wait for the ledger meanwhile stays due, and is no reason to look again at once.
             if wish.due_at().is_none_or(|due_at| due_at >= now) {
                 progress = Progress::More;
             }

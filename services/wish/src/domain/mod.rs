@@ -7,6 +7,8 @@ pub mod pledge;
 pub mod refusal;
 pub mod round;
 pub mod wish;
+#[cfg(test)]
+mod wish_tests;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -253,7 +253,7 @@ pub async fn update(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Picks a community with a wish that the clock has ended.
+/// Picks a community with a wish that the clock has ended. One that waits for the ledger is left to that, or it would keep others from ending.
 pub async fn due_community(
     db: impl PgExecutor<'_>,
     now: DateTime<Utc>,
@@ -261,7 +261,14 @@ pub async fn due_community(
     let community = sqlx::query_scalar!(
         r#"
         -- wish.wish_due_community
-        select community_id from wish.wish where due_at < $1 order by due_at limit 1
+        select community_id from wish.wish w
+        where due_at < $1 and not exists (
+            select from wish.pledge p
+            join wish.operation o on o.community_id = p.community_id and o.pledge_id = p.pledge_id
+            where p.community_id = w.community_id and p.wish_id = w.wish_id and o.kind = 'capture' and o.state = 'pending'
+        )
+        order by due_at
+        limit 1
         "#,
         now,
     )
@@ -279,7 +286,14 @@ pub async fn due(
     sqlx::query_scalar!(
         r#"
         -- wish.wish_due
-        select wish_id from wish.wish where community_id = $1 and due_at < $2 order by due_at limit 100
+        select wish_id from wish.wish w
+        where community_id = $1 and due_at < $2 and not exists (
+            select from wish.pledge p
+            join wish.operation o on o.community_id = $1 and o.pledge_id = p.pledge_id
+            where p.community_id = $1 and p.wish_id = w.wish_id and o.kind = 'capture' and o.state = 'pending'
+        )
+        order by due_at
+        limit 100
         "#,
         community.0,
         now,
