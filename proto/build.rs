@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "settlement",
             ],
         ),
+        ("wish", &["wish"]),
     ];
     for (service, files) in contracts {
         let mut compiler = protox::Compiler::new(["."])?;

@@ -14,6 +14,7 @@ mod refusal;
 mod shop;
 pub mod web;
 pub mod wire;
+mod wishing;
 
 pub use people::{Member, Volunteer};
 pub use refusal::{Refused, refused};

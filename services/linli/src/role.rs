@@ -10,6 +10,7 @@ use runtime::{Authority, Bearer, Client, Clock, Ids, KeyRing, Problem, Server};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wish::Wishes;
 
 /// Database connections of one service in one process.
 const MAX_CONNECTIONS: u32 = 10;
@@ -25,11 +26,13 @@ pub enum Role {
     Activity,
     /// Merchants, offers, redemptions.
     Redemption,
+    /// Wishes and pledges.
+    Wish,
 }
 
 impl Role {
     /// Every service, each after those it calls.
-    pub const ALL: [Self; 3] = [Self::Ledger, Self::Activity, Self::Redemption];
+    pub const ALL: [Self; 4] = [Self::Ledger, Self::Activity, Self::Redemption, Self::Wish];
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Role {
             Self::Ledger => "ledger",
             Self::Activity => "activity",
             Self::Redemption => "redemption",
+            Self::Wish => "wish",
         }
     }
 
@@ -46,6 +50,7 @@ impl Role {
             Self::Ledger => proto::ledger::v1::DESCRIPTOR,
             Self::Activity => proto::activity::v1::DESCRIPTOR,
             Self::Redemption => proto::redemption::v1::DESCRIPTOR,
+            Self::Wish => proto::wish::v1::DESCRIPTOR,
         }
     }
 
@@ -55,6 +60,7 @@ impl Role {
             Self::Ledger => 7401,
             Self::Activity => 7402,
             Self::Redemption => 7403,
+            Self::Wish => 7404,
         }
     }
 }
@@ -152,6 +158,14 @@ impl Prepared {
                     .with_offline(offline);
                 redemption.spawn_workers(&tasks, &stop);
                 (pool, redemption.server())
+            }
+            Role::Wish => {
+                let pool = connect(wish::ROLE).await?;
+                let ledger = client(&ledger_url)?;
+                let activity = client(&activity_url)?;
+                let wishes = Wishes::new(pool.clone(), clock, ids, ledger, activity);
+                wishes.spawn_workers(&tasks, &stop);
+                (pool, wishes.server())
             }
         };
         tasks.close();

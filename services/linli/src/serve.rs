@@ -127,7 +127,7 @@ fn addresses(args: &ServeArgs, places: &[(Role, String)]) -> Result<(String, Str
             ))),
         }
     };
-    let callers = [Role::Activity, Role::Redemption];
+    let callers = [Role::Activity, Role::Redemption, Role::Wish];
     let ledger = find(Role::Ledger, &args.ledger_url, "LINLI_LEDGER_URL", &callers)?;
     let activity = find(
         Role::Activity,

@@ -11,6 +11,7 @@ use prost_reflect::MethodDescriptor;
 use proto::{
     activity::v1 as act,
     ledger::v1::{self as led, AccountKind},
+    wish::v1 as wish,
 };
 use runtime::{Callers, Holder, Role, Roles};
 use serde_json::{Value, json};
@@ -28,6 +29,10 @@ struct Corner {
     card: String,
     record: String,
     grant: String,
+    /// The member may confirm it for whose it is.
+    wish: String,
+    /// The member's own, of that wish.
+    pledge: String,
     /// Of the redemption, so it changed the accounts of both.
     entry: String,
     hold: String,
@@ -55,7 +60,15 @@ impl Corner {
         let order = world.order(&member, &offer, 1);
         let redemption = world.redeem(order).await.unwrap();
         let (store, terminal) = world.pair(&merchant).await;
+        let wish = wish::Wish {
+            proxy: member.name.clone(),
+            ..world.wish_for(wish::WishUnit::Each, 1000)
+        };
+        let wish = world.published(wish).await;
+        let pledge = world.pledge_of(&wish, &member, 1);
         Self {
+            pledge: world.pledge(pledge).await.unwrap().name,
+            wish: wish.name,
             handle: world.handle(&member, &merchant).await,
             card: world.card(&member).await.card.unwrap().name,
             store,
@@ -234,6 +247,26 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             "parent": settled, "format": "FILE_FORMAT_CSV",
             "startDate": {"year": 2026, "month": 3, "day": 1}, "endDate": {"year": 2026, "month": 3, "day": 2},
         }),
+        "CreateWish" => json!({"parent": parent, "wish": {
+            "programme": programme, "requester": format!("{parent}/beneficiaries/{}", world.id()), "category": "material",
+            "scope": "WISH_SCOPE_INDIVIDUAL", "title": "A fan", "unit": "WISH_UNIT_EACH", "target": 1,
+            "closeTime": "2027-01-01T00:00:00Z",
+        }}),
+        "GetWish" | "ReviewWish" | "PublishWish" => json!({"name": corner.wish}),
+        "RejectWish" | "WithdrawWish" => json!({"name": corner.wish, "reason": "no"}),
+        "CloseWish" => json!({"name": corner.wish, "rating": 5}),
+        "CreateRound" => {
+            json!({"parent": parent, "round": {"title": "Spring", "wishes": [corner.wish]}})
+        }
+        "GetRound" | "PublishRound" => json!({"name": format!("{parent}/rounds/{}", world.id())}),
+        "CreatePledge" => json!({
+            "parent": parent, "pledge": {"wish": corner.wish, "member": member, "quantity": 1},
+        }),
+        "GetPledge" | "WithdrawPledge" | "DeliverPledge" | "ConfirmPledge" => {
+            json!({"name": corner.pledge})
+        }
+        "RevokePledge" | "RefuseDelivery" => json!({"name": corner.pledge, "reason": "no"}),
+        "ListPledges" => json!({"parent": parent, "member": member}),
         "ListAccounts"
         | "StreamTransfers"
         | "WatchEntries"
@@ -247,7 +280,9 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         | "ListTeams"
         | "ListMembers"
         | "ListMerchants"
-        | "ListOffers" => {
+        | "ListOffers"
+        | "ListWishes"
+        | "ListRounds" => {
             json!({"parent": parent})
         }
         other => panic!("say how {other} is asked"),
@@ -392,6 +427,8 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
         grant: nothing(&own.grant),
         entry: format!("{}/entries/999999", world.community_name()),
         hold: nothing(&own.hold),
+        wish: nothing(&own.wish),
+        pledge: nothing(&own.pledge),
         member: Member {
             id: world.id().parse().unwrap(),
             name: nothing(&own.member.name),
@@ -426,6 +463,7 @@ async fn who_may_only_see_their_own_does_not_learn_what_there_is() {
         // Lists are of one's own or of nobody's.
         for (name, kind) in [
             ("ListEntries", Role::Member),
+            ("ListPledges", Role::Member),
             ("ListExpiringLots", Role::Member),
             ("ListServiceRecords", Role::Leader),
             ("ListRedemptions", Role::Terminal),

@@ -6,7 +6,7 @@ use journeys::{
     wire::{self, Wire},
 };
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
-use proto::{activity::v1 as act, ledger::v1 as led};
+use proto::{activity::v1 as act, ledger::v1 as led, wish::v1 as wish};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -73,6 +73,23 @@ async fn crowd() -> (World, String) {
     world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     world.clock.advance(TimeDelta::days(1));
     world.closed(&merchant, "2026-03-03").await;
+    for _ in 0..2 {
+        let wish = world.wish_for(wish::WishUnit::Each, 3);
+        let round = wish::CreateRoundRequest {
+            parent: world.community_name(),
+            round: Some(wish::Round {
+                title: "Spring".to_owned(),
+                wishes: vec![world.reviewed(wish.clone()).await.name],
+                ..Default::default()
+            }),
+            request_id: world.id(),
+            ..Default::default()
+        };
+        send!(world.clients.wish, create_round, round).unwrap();
+        let wish = world.published(wish).await;
+        let pledge = world.pledge_of(&wish, &member, 1);
+        world.pledge(pledge).await.unwrap();
+    }
     (world, format!("{}|{}", merchant.name, member.name))
 }
 

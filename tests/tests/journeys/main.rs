@@ -17,6 +17,8 @@ mod cancel;
 mod refusal;
 mod reversal;
 
+mod wishing;
+
 mod race;
 mod twins;
 

@@ -37,16 +37,24 @@ pub enum AccountKind {
     Member = 3,
     /// What a merchant has taken.
     Merchant = 4,
+    /// What members gave to wishes.
+    Wish = 5,
 }
 
 impl TryFrom<i16> for AccountKind {
     type Error = i16;
 
     fn try_from(number: i16) -> Result<Self, i16> {
-        [Self::Issuing, Self::Expired, Self::Member, Self::Merchant]
-            .into_iter()
-            .find(|kind| *kind as i16 == number)
-            .ok_or(number)
+        [
+            Self::Issuing,
+            Self::Expired,
+            Self::Member,
+            Self::Merchant,
+            Self::Wish,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i16 == number)
+        .ok_or(number)
     }
 }
 
@@ -235,12 +243,13 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_contract() {
-        use AccountKind::{Expired, Issuing, Member, Merchant};
-        for (kind, number) in [(Issuing, 1), (Expired, 2), (Member, 3), (Merchant, 4)] {
+        use AccountKind::{Expired, Issuing, Member, Merchant, Wish};
+        let kinds = [Issuing, Expired, Member, Merchant, Wish];
+        for (kind, number) in kinds.into_iter().zip(1..) {
             assert_eq!(kind as i16, number);
             assert_eq!(AccountKind::try_from(number), Ok(kind));
         }
-        assert_eq!(AccountKind::try_from(5), Err(5));
+        assert_eq!(AccountKind::try_from(6), Err(6));
     }
 
     #[test]

@@ -201,6 +201,7 @@ fn kind(kind: AccountKind) -> pb::AccountKind {
         AccountKind::Expired => pb::AccountKind::Expired,
         AccountKind::Member => pb::AccountKind::Member,
         AccountKind::Merchant => pb::AccountKind::Merchant,
+        AccountKind::Wish => pb::AccountKind::Wish,
     }
 }
 

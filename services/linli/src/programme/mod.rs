@@ -19,6 +19,7 @@ mod replay;
 mod settings;
 mod setup;
 mod table;
+mod wishes;
 
 pub use event::{Event, events};
 pub use figures::{Comparison, Figures, compare};
@@ -28,11 +29,7 @@ pub use replay::{first_instant, replay};
 pub use settings::Settings;
 
 /// What this system does not do yet, by the table that would need it.
-const UNSUPPORTED: [(&str, &str); 3] = [
-    ("reports.csv", "problem reports"),
-    ("wishes.csv", "micro-wishes"),
-    ("pledges.csv", "pledges to micro-wishes"),
-];
+const UNSUPPORTED: [(&str, &str); 1] = [("reports.csv", "problem reports")];
 
 /// Everything in a programme's folder.
 #[derive(Debug, Clone)]
@@ -75,7 +72,7 @@ impl Programme {
         };
         Ok(Self {
             folder: folder.to_owned(),
-            records: Records::read(folder)?,
+            records: Records::read(folder, &settings.asset)?,
             settings,
             published,
             expected,
@@ -187,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_of_what_is_not_supported_yet_does_no_harm() {
-        with("wishes.csv", "wish_no,target\n").unwrap();
+        with("reports.csv", "report_no,member_no\n").unwrap();
     }
 
     #[test]

@@ -67,6 +67,7 @@ fn account_kind(fields: &mut Fields, field: &str, value: i32) -> Option<AccountK
         pb::AccountKind::Expired => AccountKind::Expired,
         pb::AccountKind::Member => AccountKind::Member,
         pb::AccountKind::Merchant => AccountKind::Merchant,
+        pb::AccountKind::Wish => AccountKind::Wish,
     })
 }
 
