@@ -11,6 +11,7 @@
 mod codes;
 mod people;
 mod refusal;
+mod roster;
 mod shop;
 pub mod web;
 pub mod wire;

@@ -23,8 +23,9 @@ impl World {
         }
     }
 
-    /// Writes a wish down and finds it to be in order.
+    /// Writes a wish down and finds it to be in order. Whose it is is on the roster, from now on at the latest.
     pub async fn reviewed(&self, wish: pb::Wish) -> pb::Wish {
+        self.enrol(&wish.requester).await;
         let creation = pb::CreateWishRequest {
             parent: self.community_name(),
             wish: Some(wish),

@@ -80,7 +80,7 @@ pub struct Parts {
     pub activity_url: String,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
-    /// What activity seals persons under; it does not start without.
+    /// What activity and wish seal persons under; they do not start without.
     pub person_keys: Option<KeyRing>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
@@ -162,8 +162,10 @@ impl Prepared {
             Role::Wish => {
                 let pool = connect(wish::ROLE).await?;
                 let ledger = client(&ledger_url)?;
-                let activity = client(&activity_url)?;
-                let wishes = Wishes::new(pool.clone(), clock, ids, ledger, activity);
+                let services = (ledger, client(&activity_url)?);
+                let keys = person_keys.ok_or_else(|| Problem::new("wish has no person keys"))?;
+                let wishes = Wishes::new(pool.clone(), clock, ids, services, keys);
+                wishes.check_keys().await?;
                 wishes.spawn_workers(&tasks, &stop);
                 (pool, wishes.server())
             }

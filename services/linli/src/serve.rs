@@ -82,7 +82,9 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
     let (ledger_url, activity_url) = addresses(args, places)?;
     let minter = key::services(args.service_key.as_deref())?;
     let service = Holder::everywhere(&names(places), [runtime::Role::Service]);
-    let has_persons = places.iter().any(|(role, _)| *role == Role::Activity);
+    let has_persons = places
+        .iter()
+        .any(|(role, _)| matches!(role, Role::Activity | Role::Wish));
     let person_keys = has_persons
         .then(|| key::persons(args.person_keys.as_deref()))
         .transpose()?;

@@ -16,7 +16,11 @@ use proto::{
         redemption_service_client::RedemptionServiceClient,
         settlement_service_client::SettlementServiceClient,
     },
-    wish::v1::wish_service_client::WishServiceClient,
+    wish::v1::{
+        beneficiary_service_client::BeneficiaryServiceClient,
+        dispatch_service_client::DispatchServiceClient, drive_service_client::DriveServiceClient,
+        wish_service_client::WishServiceClient,
+    },
 };
 pub use redemption::{Limits, Offline, OfflineKeys};
 pub use runtime::KeyRing;
@@ -109,6 +113,12 @@ pub struct Clients {
     pub settlement: SettlementServiceClient<Client>,
     /// Of wishes.
     pub wish: WishServiceClient<Client>,
+    /// Of wish's roster.
+    pub roster: BeneficiaryServiceClient<Client>,
+    /// Of wish's dispatches.
+    pub dispatches: DispatchServiceClient<Client>,
+    /// Of wish's donation drives.
+    pub drives: DriveServiceClient<Client>,
     dial: Dial,
 }
 
@@ -133,6 +143,9 @@ impl Dial {
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
+            roster: BeneficiaryServiceClient::new(wish.clone()),
+            dispatches: DispatchServiceClient::new(wish.clone()),
+            drives: DriveServiceClient::new(wish.clone()),
             wish: WishServiceClient::new(wish),
             dial: self,
         }

@@ -30,6 +30,15 @@ pub(crate) enum Known<T> {
 }
 
 impl Wishes {
+    /// The answer that a call has already, where nothing waits for the ledger.
+    pub(crate) async fn kept<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, Error> {
+        match self.known(call).await? {
+            Known::Answer(answer) => Ok(Some(answer)),
+            Known::Unsettled => Err(Error::Unsettled),
+            Known::Nothing => Ok(None),
+        }
+    }
+
     /// Begins a mutating call.
     pub(crate) async fn turn<T: DeserializeOwned>(&self, call: &Call) -> Result<Turn<T>, Error> {
         let mut tx = self.pool.begin().await?;

@@ -8,26 +8,38 @@
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
 //! - Every change says who asked for it. Whose a wish is leaves this service to staff alone.
 //!
-//! It keeps no balances and knows nobody's name.
+//! - Who the people on the roster are, and what visits found, is sealed under keys that the database does not hold, and leaves masked, or whole to
+//!   someone who said why and is in the audit log with it. Who is erased can't be found again; the books stay.
+//! - Of a donation drive never more packs are given out than there are.
+//!
+//! It keeps no balances.
 //!
 //! Find a feature by the method of [`Wishes`] that is named like its RPC. What it calls is `domain::` (a rule) or
 //! `store::` (a statement); `settle` takes steps to the ledger, `lapse` writes down what the clock has ended.
 
+mod allotment;
 mod answer;
 mod audit;
+mod beneficiary;
+mod dispatch;
 mod domain;
+mod drive;
 mod lapse;
+mod person;
 mod pledge;
 mod remote;
 mod round;
 mod rpc;
+mod seal;
+mod sealer;
 mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
+mod visit;
 mod wish;
 
-use runtime::{Client, Clock, Ids, Nudge};
+use runtime::{Client, Clock, Ids, KeyRing, Nudge, Problem, Unreadable};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -47,6 +59,8 @@ pub struct Wishes {
     ids: Ids,
     ledger: Ledger,
     activity: Activity,
+    /// What persons are sealed under.
+    keys: KeyRing,
     /// Wakes what takes steps to the ledger.
     recovery: Nudge,
     /// Wakes what ends wishes.
@@ -54,23 +68,38 @@ pub struct Wishes {
 }
 
 impl Wishes {
-    /// Makes the service. `pool` works under [`ROLE`]; `ledger` and `activity` may be unreachable for any time.
-    pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, activity: Client) -> Self {
+    /// Makes the service. `pool` works under [`ROLE`]; `ledger` and `activity` may be unreachable for any time; `keys` seal who the people on the
+    /// roster are.
+    pub fn new(
+        pool: PgPool,
+        clock: Clock,
+        ids: Ids,
+        (ledger, activity): (Client, Client),
+        keys: KeyRing,
+    ) -> Self {
         Self {
             pool,
             clock,
             ids,
             ledger: Ledger::new(ledger),
             activity: Activity::new(activity),
+            keys,
             recovery: Nudge::default(),
             lapser: Nudge::default(),
         }
     }
 
-    /// Starts the loops: one ends what the clock has ended, one takes steps to the ledger that were left half done. They end with `stop`.
+    /// Fails when the database has persons that its keys can't open, and says which key is missing or wrong.
+    pub async fn check_keys(&self) -> Result<(), Problem> {
+        sealer::check(self).await
+    }
+
+    /// Starts the loops: one ends what the clock has ended, one takes steps to the ledger that were left half done, one seals under the current key.
+    /// They end with `stop`.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         lapse::spawn(self, tasks, stop);
         settle::spawn(self, tasks, stop);
+        sealer::spawn(self.clone(), tasks, stop.clone());
     }
 }
 
@@ -89,6 +118,9 @@ pub(crate) enum Error {
     /// Another service does not answer; the same call may be made again.
     #[error("the {0} service does not answer")]
     Unavailable(&'static str),
+    /// A person can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The database failed.
     #[error("wish store: {0}")]
     Store(#[from] sqlx::Error),

@@ -73,7 +73,7 @@ impl Wishes {
         Err(Error::Unsettled)
     }
 
-    async fn promise(
+    pub(crate) async fn promise(
         &self,
         tx: &mut PgConnection,
         call: &Call,

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use runtime::Deadline;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     Error, Page, Wishes,
     answer::{Known, Turn},
+    beneficiary::active,
     domain::{
         Community,
         call::Call,
@@ -23,6 +25,7 @@ pub(crate) struct NewWish {
     pub(crate) programme: Uuid,
     pub(crate) beneficiary: Uuid,
     pub(crate) proxy: Option<Uuid>,
+    pub(crate) visit: Option<Uuid>,
     pub(crate) category: String,
     pub(crate) scope: Scope,
     pub(crate) priority: Priority,
@@ -71,6 +74,7 @@ impl Wishes {
             programme: new.programme,
             beneficiary: new.beneficiary,
             proxy: new.proxy,
+            visit: new.visit,
             round: None,
             category: new.category,
             scope: new.scope,
@@ -95,15 +99,7 @@ impl Wishes {
             rating: None,
             feedback: String::new(),
         };
-        let outcome = match store::wish::insert(&mut *tx, &wish).await {
-            Ok(()) => Ok(wish),
-            Err(error) if runtime::constraint(&error) == Some("wish_pk") => Err(Refusal::Exists {
-                resource: Resource::Wish,
-                id: wish.id,
-            }
-            .into()),
-            Err(error) => Err(error.into()),
-        };
+        let outcome = collect(&mut tx, wish).await;
         self.conclude(tx, call, outcome).await
     }
 
@@ -249,5 +245,29 @@ impl Wishes {
         let rows = store::wish::list(&self.pool, &filter, window).await?;
         let rows = rows.into_iter().map(|wish| wish.at(filter.now)).collect();
         Ok(Page::cut(rows, size, |wish: &Wish| wish.id))
+    }
+}
+
+/// Adds a wish of somebody on the roster.
+async fn collect(tx: &mut PgConnection, wish: Wish) -> Result<Wish, Error> {
+    let requester = active(tx, wish.community, wish.beneficiary).await?;
+    if let Some(visit) = wish.visit {
+        let of = store::visit::beneficiary_of(&mut *tx, wish.community, visit).await?;
+        if of != Some(requester.id) {
+            return Err(Refusal::NotFound {
+                resource: Resource::Visit,
+                id: visit,
+            }
+            .into());
+        }
+    }
+    match store::wish::insert(&mut *tx, &wish).await {
+        Ok(()) => Ok(wish),
+        Err(error) if runtime::constraint(&error) == Some("wish_pk") => Err(Refusal::Exists {
+            resource: Resource::Wish,
+            id: wish.id,
+        }
+        .into()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -6,7 +6,11 @@ use journeys::{
     wire::{self, Wire},
 };
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
-use proto::{activity::v1 as act, ledger::v1 as led, wish::v1 as wish};
+use proto::{
+    activity::v1 as act,
+    ledger::v1 as led,
+    wish::v1::{self as wish, VisitGrade},
+};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -68,6 +72,16 @@ async fn crowd() -> (World, String) {
     world.earn(&member, 30).await;
     for _ in 0..3 {
         world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    }
+    for _ in 0..2 {
+        let somebody = world.beneficiary(VisitGrade::Weekly).await;
+        world.visit(&somebody.name, &member).await;
+        // Due at once.
+        world.beneficiary(VisitGrade::Quarterly).await;
+        let drive = world.drive(3).await;
+        world.allot(&drive, &somebody.name, 1).await.unwrap();
+        let wish = world.open_wish(&somebody.name, 2).await;
+        world.dispatch(&wish, &member).await;
     }
     world.clock.advance(TimeDelta::days(1));
     world.redeem(world.order(&member, &offer, 1)).await.unwrap();
@@ -136,7 +150,7 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
                 let statement = world.statement_name(merchant, "2026-03-02");
                 (statement.clone(), other(&statement))
             }
-            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" => {
+            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" | "ListDueVisits" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))
             }

@@ -31,6 +31,10 @@ mod crash;
 mod outage;
 mod replicas;
 
+mod dispatch;
+mod drive;
+mod roster;
+
 mod listing;
 mod member_code;
 mod offline_code;

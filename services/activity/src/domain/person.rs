@@ -26,14 +26,9 @@ pub struct Masked {
 impl Person {
     /// Hides all of the name but its first character, and all of the phone but its last four digits.
     pub fn masked(&self) -> Masked {
-        let hidden = |count: usize| "*".repeat(count);
-        let name_length = self.name.chars().count();
-        let first: String = self.name.chars().take(1).collect();
-        let digits: Vec<char> = self.phone.chars().filter(char::is_ascii_digit).collect();
-        let last: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
         Masked {
-            name: first + &hidden(name_length.saturating_sub(1)),
-            phone: hidden(digits.len().saturating_sub(4)) + &last,
+            name: runtime::masked_name(&self.name),
+            phone: runtime::masked_phone(&self.phone),
         }
     }
 }

@@ -22,6 +22,37 @@ const PAGE_SIZE: i32 = 1000;
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Puts whoever wishes for something on the roster. The records say no more of them than a number.
+pub fn enrol(
+    number: &str,
+    numbering: &Numbering,
+    clients: &Clients,
+) -> impl Future<Output = Result<(), Problem>> + use<> {
+    let request = pb::CreateBeneficiaryRequest {
+        parent: numbering.community.clone(),
+        beneficiary_id: numbering.id("beneficiaries", number).to_string(),
+        beneficiary: Some(pb::Beneficiary {
+            number: number.to_owned(),
+            programme: numbering.programme.clone(),
+            grade: pb::VisitGrade::HalfYearly.into(),
+            person: Some(pb::BeneficiaryPerson {
+                display_name: number.to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        request_id: numbering.request("CreateBeneficiary", number),
+    };
+    let what = format!("CreateBeneficiary {number}");
+    let roster = clients.roster.clone();
+    async move {
+        call!(roster, create_beneficiary, request)
+            .await
+            .map(drop)
+            .map_err(|status| failure(what, &status))
+    }
+}
+
 /// Writes down a wish and finds it to be in order.
 pub fn set_up(
     wish: &Wish,

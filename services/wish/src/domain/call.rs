@@ -1,6 +1,7 @@
 //! What tells one mutating call from another.
 
 use runtime::Actor;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Community;
@@ -21,4 +22,14 @@ pub struct Call {
     pub resource: String,
     /// Why, where the RPC asks for it.
     pub reason: Option<String>,
+}
+
+impl Call {
+    /// The same call by somebody else is another one.
+    pub fn of_its_caller(mut self) -> Self {
+        let mut content = Sha256::new_with_prefix(self.fingerprint);
+        content.update(&self.by.subject);
+        self.fingerprint = content.finalize().into();
+        self
+    }
 }

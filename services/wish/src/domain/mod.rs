@@ -1,11 +1,16 @@
 //! The rules, pure and synchronous: values in, value or refusal out. Nothing in here knows a database, a clock or a
 //! contract.
 
+pub mod beneficiary;
 pub mod call;
+pub mod dispatch;
+pub mod drive;
 pub mod operation;
+pub mod person;
 pub mod pledge;
 pub mod refusal;
 pub mod round;
+pub mod visit;
 pub mod wish;
 #[cfg(test)]
 mod wish_tests;

@@ -64,6 +64,50 @@ pub enum Refusal {
     /// A wish can't be closed before it is begun.
     #[error("close_time {closes_at} is over")]
     CloseTimeOver { closes_at: DateTime<Utc> },
+    /// About the roster, dispatches or donation drives.
+    #[error(transparent)]
+    Roster(#[from] RosterRefusal),
+}
+
+/// A refusal about the roster, dispatches or donation drives.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum RosterRefusal {
+    /// The chosen number is taken.
+    #[error("number {number:?} is taken by another beneficiary")]
+    NumberTaken { number: String },
+    /// It was changed since the caller saw it.
+    #[error("beneficiary {beneficiary} was changed since it was read")]
+    ConcurrentUpdate { beneficiary: Uuid },
+    /// Nobody can tell any more who it was.
+    #[error("beneficiary {beneficiary} was erased")]
+    BeneficiaryErased { beneficiary: Uuid },
+    /// A lost answer is given again for some minutes only.
+    #[error("request_id {request_id} was for one look, which is over")]
+    RevealOver { request_id: Uuid },
+    /// Nobody has to go there for this, or not any more.
+    #[error("{task} is not an active task of the caller")]
+    NoActiveTask { task: Uuid },
+    /// Points are pledged by whoever has them.
+    #[error("wish {wish} is in points, which nobody can be asked to see to")]
+    WishInPoints { wish: Uuid },
+    /// Somebody was asked before and has not answered.
+    #[error("wish {wish} has the open dispatch {dispatch}")]
+    DispatchOpen { wish: Uuid, dispatch: Uuid },
+    /// The time to answer is over.
+    #[error("dispatch {dispatch} expired at {expires_at}")]
+    DispatchExpired {
+        dispatch: Uuid,
+        expires_at: DateTime<Utc>,
+    },
+    /// There are not so many left.
+    #[error("donation drive {drive} has {left} packs left, {packs} are asked for")]
+    PacksShort { drive: Uuid, left: i64, packs: i64 },
+    /// Some are set aside for somebody.
+    #[error("donation drive {drive} has {allotted} packs allotted and not handed over")]
+    PacksAllotted { drive: Uuid, allotted: i64 },
+    /// One household gets packs of a drive once.
+    #[error("the household of beneficiary {beneficiary} has packs of donation drive {drive}")]
+    HouseholdServed { drive: Uuid, beneficiary: Uuid },
 }
 
 /// What kind of thing a refusal speaks of.
@@ -74,6 +118,11 @@ pub enum Resource {
     Wish,
     Round,
     Pledge,
+    Beneficiary,
+    Visit,
+    Dispatch,
+    DonationDrive,
+    Allotment,
 }
 
 impl Resource {
@@ -85,6 +134,11 @@ impl Resource {
             Self::Wish => "wish",
             Self::Round => "round",
             Self::Pledge => "pledge",
+            Self::Beneficiary => "beneficiary",
+            Self::Visit => "visit",
+            Self::Dispatch => "dispatch",
+            Self::DonationDrive => "donation drive",
+            Self::Allotment => "allotment",
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct Wish {
     pub beneficiary: Uuid,
     /// The member who may confirm for them.
     pub proxy: Option<Uuid>,
+    /// At which it was collected.
+    #[serde(default)]
+    pub visit: Option<Uuid>,
     pub round: Option<Uuid>,
     pub category: String,
     pub scope: Scope,

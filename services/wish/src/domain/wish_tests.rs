@@ -25,6 +25,7 @@ fn wish(target: i64) -> Wish {
         programme: Uuid::nil(),
         beneficiary: Uuid::nil(),
         proxy: None,
+        visit: None,
         round: None,
         category: "material".to_owned(),
         scope: Scope::Individual,

@@ -21,7 +21,7 @@ const SERVICE: &str = "activity";
 
 /// A client of the activity service.
 #[derive(Debug, Clone)]
-pub(crate) struct Activity(ActivityServiceClient<Client>);
+pub(crate) struct Activity(pub(super) ActivityServiceClient<Client>);
 
 impl Activity {
     /// Makes a client.

@@ -2,6 +2,7 @@
 
 mod activity;
 mod ledger;
+mod people;
 
 use std::{future::Future, time::Duration};
 

@@ -1,6 +1,8 @@
 //! Errors as the contract names them: one arm a refusal, with its text for programs, in English and in Chinese.
 
-use runtime::Reason;
+mod roster;
+
+use runtime::{Reason, Unreadable};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -25,6 +27,7 @@ impl From<Error> for Status {
                 metadata: vec![("request_id", request_id.to_string())],
                 retry_after: None,
             }),
+            Error::Unreadable(cause) => unreadable(&cause),
             Error::Unsettled => runtime::aborted(DOMAIN),
             Error::Unavailable(service) => runtime::unavailable(DOMAIN, service),
             Error::Store(cause) if runtime::is_retryable(&cause) => runtime::aborted(DOMAIN),
@@ -41,6 +44,23 @@ impl From<Error> for Status {
                 runtime::internal()
             }
         }
+    }
+}
+
+/// A replica that has a newer configuration may have the key; nobody can mend what was changed.
+fn unreadable(cause: &Unreadable) -> Status {
+    tracing::error!(error = %cause, "A person can't be read: {cause}");
+    match cause {
+        Unreadable::KeyMissing { .. } => runtime::unavailable(DOMAIN, "person key"),
+        Unreadable::Damaged { kind, id } => runtime::refusal(Reason {
+            domain: DOMAIN,
+            reason: "PERSON_UNREADABLE",
+            code: Code::DataLoss,
+            text_en: &cause.to_string(),
+            text_zh: "该服务对象的个人信息已损坏，无法读取",
+            metadata: vec![("resource", kind.noun.to_owned()), ("id", id.to_string())],
+            retry_after: None,
+        }),
     }
 }
 
@@ -102,6 +122,7 @@ fn naming(refusal: &Refusal) -> Naming {
             ]
             .concat(),
         },
+        Refusal::Roster(refusal) => roster::naming(refusal),
         Refusal::DeliveryBegun { wish, delivered } => Naming {
             code: Code::FailedPrecondition,
             reason: "DELIVERY_BEGUN",
@@ -237,5 +258,10 @@ fn word_zh(resource: Resource) -> &'static str {
         Resource::Wish => "心愿",
         Resource::Round => "发布批次",
         Resource::Pledge => "认领",
+        Resource::Beneficiary => "服务对象",
+        Resource::Visit => "走访",
+        Resource::Dispatch => "派单",
+        Resource::DonationDrive => "捐赠活动",
+        Resource::Allotment => "分配",
     }
 }

@@ -1,16 +1,25 @@
 //! The contract `linli.wish.v1`: protobuf to domain and back, one file a resource. Every field of a request is read
 //! here, and everything wrong with it is told at once.
 
+mod allotment;
 mod audit;
+mod beneficiary;
+mod date;
+mod dispatch;
+mod drive;
 mod error;
 mod own;
 mod pledge;
 mod round;
+mod visit;
 mod wish;
 
 use prost::Message;
 use proto::wish::v1::{
     self as pb,
+    beneficiary_service_server::{BeneficiaryService, BeneficiaryServiceServer},
+    dispatch_service_server::{DispatchService, DispatchServiceServer},
+    drive_service_server::{DriveService, DriveServiceServer},
     wish_service_server::{WishService, WishServiceServer},
 };
 use runtime::{Access, Fields, Role, Server};
@@ -27,7 +36,10 @@ use error::DOMAIN;
 impl Wishes {
     /// The gRPC server of the service.
     pub fn server(&self) -> Server {
-        let routes = Routes::new(WishServiceServer::new(Service(self.clone())));
+        let routes = Routes::new(WishServiceServer::new(Service(self.clone())))
+            .add_service(BeneficiaryServiceServer::new(Service(self.clone())))
+            .add_service(DispatchServiceServer::new(Service(self.clone())))
+            .add_service(DriveServiceServer::new(Service(self.clone())));
         Server::new("linli.wish.v1.WishService", routes, pb::DESCRIPTOR)
     }
 }
@@ -36,9 +48,9 @@ struct Service(Wishes);
 
 /// An RPC by the file and the function that reads its request.
 macro_rules! rpcs {
-    ($($name:ident($request:ident) -> $answer:ident: $($reader:ident)::+;)+) => {
+    ($service:ident; $($name:ident($request:ident) -> $answer:ident: $($reader:ident)::+;)+) => {
         #[tonic::async_trait]
-        impl WishService for Service {
+        impl $service for Service {
             $(
                 async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$answer>, Status> {
                     $($reader)::+(&self.0, request).await.map(Response::new)
@@ -49,6 +61,7 @@ macro_rules! rpcs {
 }
 
 rpcs! {
+    WishService;
     create_wish(CreateWishRequest) -> Wish: wish::create;
     get_wish(GetWishRequest) -> Wish: wish::get;
     list_wishes(ListWishesRequest) -> ListWishesResponse: wish::list;
@@ -70,6 +83,44 @@ rpcs! {
     get_pledge(GetPledgeRequest) -> Pledge: pledge::get;
     list_pledges(ListPledgesRequest) -> ListPledgesResponse: pledge::list;
     list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse: audit::list;
+}
+
+rpcs! {
+    BeneficiaryService;
+    create_beneficiary(CreateBeneficiaryRequest) -> Beneficiary: beneficiary::create;
+    get_beneficiary(GetBeneficiaryRequest) -> Beneficiary: beneficiary::get;
+    list_beneficiaries(ListBeneficiariesRequest) -> ListBeneficiariesResponse: beneficiary::list;
+    update_beneficiary(UpdateBeneficiaryRequest) -> Beneficiary: beneficiary::update;
+    end_beneficiary(EndBeneficiaryRequest) -> Beneficiary: beneficiary::end;
+    reveal_beneficiary(RevealBeneficiaryRequest) -> RevealBeneficiaryResponse: beneficiary::reveal;
+    reveal_address(RevealAddressRequest) -> RevealAddressResponse: beneficiary::reveal_address;
+    erase_beneficiary(EraseBeneficiaryRequest) -> Beneficiary: beneficiary::erase;
+    record_visit(RecordVisitRequest) -> Visit: visit::record;
+    list_visits(ListVisitsRequest) -> ListVisitsResponse: visit::list;
+    list_due_visits(ListDueVisitsRequest) -> ListDueVisitsResponse: visit::list_due;
+}
+
+rpcs! {
+    DispatchService;
+    dispatch_wish(DispatchWishRequest) -> Dispatch: dispatch::create;
+    get_dispatch(GetDispatchRequest) -> Dispatch: dispatch::get;
+    list_dispatches(ListDispatchesRequest) -> ListDispatchesResponse: dispatch::list;
+    accept_dispatch(AcceptDispatchRequest) -> Dispatch: dispatch::accept;
+    decline_dispatch(DeclineDispatchRequest) -> Dispatch: dispatch::decline;
+    withdraw_dispatch(WithdrawDispatchRequest) -> Dispatch: dispatch::withdraw;
+}
+
+rpcs! {
+    DriveService;
+    create_donation_drive(CreateDonationDriveRequest) -> DonationDrive: drive::create;
+    get_donation_drive(GetDonationDriveRequest) -> DonationDrive: drive::get;
+    list_donation_drives(ListDonationDrivesRequest) -> ListDonationDrivesResponse: drive::list;
+    close_donation_drive(CloseDonationDriveRequest) -> DonationDrive: drive::close;
+    allot_packs(AllotPacksRequest) -> Allotment: allotment::create;
+    hand_over_allotment(HandOverAllotmentRequest) -> Allotment: allotment::hand_over;
+    take_back_allotment(TakeBackAllotmentRequest) -> Allotment: allotment::take_back;
+    get_allotment(GetAllotmentRequest) -> Allotment: allotment::get;
+    list_allotments(ListAllotmentsRequest) -> ListAllotmentsResponse: allotment::list;
 }
 
 /// Whether the caller sees wishes that were not published.

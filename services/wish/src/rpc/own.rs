@@ -5,11 +5,12 @@ use runtime::Access;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::pledge::MEMBERS;
+use super::{dispatch::TEAMS, pledge::MEMBERS};
 use crate::{
     Wishes,
     domain::{
         Community,
+        dispatch::Assignee,
         pledge::{Pledge, Pledger},
     },
 };
@@ -104,4 +105,31 @@ async fn looked_up(
 
 fn owns(access: &Access, community: Community, member: Option<Uuid>) -> bool {
     member.is_some_and(|member| access.owns(community.0, MEMBERS, member))
+}
+
+/// Unless a dispatch is to them, or to a team that they lead.
+pub(super) async fn dispatch(
+    wishes: &Wishes,
+    access: &Access,
+    community: Community,
+    id: Uuid,
+) -> Result<(), Status> {
+    if !access.is_limited() {
+        return Ok(());
+    }
+    let found = wishes.find_dispatch(community, id).await?;
+    access.require(found.is_some_and(|dispatch| match dispatch.assignee {
+        Assignee::Member(member) => owns(access, community, Some(member)),
+        Assignee::Team { id, .. } => access.owns(community.0, TEAMS, id),
+    }))
+}
+
+/// Unless a list is of dispatches to one of them.
+pub(super) fn dispatches_of(
+    access: &Access,
+    community: Community,
+    (member, team): (Option<Uuid>, Option<Uuid>),
+) -> Result<(), Status> {
+    let to_team = team.is_some_and(|team| access.owns(community.0, TEAMS, team));
+    access.require(!access.is_limited() || to_team || owns(access, community, member))
 }

@@ -19,7 +19,7 @@ use crate::{
     store::pledge::PledgeFilter,
 };
 
-const PLEDGES: &str = "pledges";
+pub(super) const PLEDGES: &str = "pledges";
 pub(super) const MEMBERS: &str = "members";
 const MAX_QUANTITY: i64 = 1_000_000_000;
 const MAX_EVIDENCE: usize = 20;

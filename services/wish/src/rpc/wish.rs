@@ -51,6 +51,8 @@ fn read(fields: &mut Fields, community: Community, id: Option<Uuid>, wish: &pb::
     let programme = neighbour(fields, "wish.programme", &wish.programme, place);
     let place = (community, "beneficiaries");
     let beneficiary = neighbour(fields, "wish.requester", &wish.requester, place);
+    let place = (community, super::visit::VISITS);
+    let visit = optional_neighbour(fields, "wish.visit", &wish.visit, place);
     let proxy = optional_neighbour(fields, "wish.proxy", &wish.proxy, (community, "members"));
     let closes_at = fields.time("wish.close_time", &wish.close_time);
     let confirm_time = fields.optional_time("wish.confirm_time", &wish.confirm_time);
@@ -66,6 +68,7 @@ fn read(fields: &mut Fields, community: Community, id: Option<Uuid>, wish: &pb::
         programme,
         beneficiary,
         proxy,
+        visit,
         category: fields.text("wish.category", &wish.category, 60),
         scope: match scope {
             Some(pb::WishScope::Common) => Scope::Common,
@@ -263,6 +266,7 @@ pub(super) fn encode(wish: Wish, access: &Access) -> pb::Wish {
         programme: name(PROGRAMMES, wish.programme),
         requester: whose("beneficiaries", Some(wish.beneficiary)),
         proxy: whose("members", wish.proxy),
+        visit: whose(super::visit::VISITS, wish.visit),
         state: encode_state(&wish).into(),
         category: wish.category,
         scope: match wish.scope {

@@ -1,13 +1,20 @@
 //! Every SQL statement of the service, one file a table. Each has an equality on `community_id`, except those
 //! that pick a community with work for a loop.
 //!
-//! Locks are always taken in this order, so that no two calls can wait for each other: answer, round, wishes by id,
-//! operations. Whoever changes a pledge has locked its wish. A lock is a statement of its own: a read inside it would keep the snapshot from before the wait.
+//! Locks are always taken in this order, so that no two calls can wait for each other: answer, round, beneficiary, wishes by id,
+//! operations, drive. Whoever changes a pledge or a dispatch has locked its wish; an allotment, its drive. A lock is a statement of its own: a read
+//! inside it would keep the snapshot from before the wait.
 
+pub mod allotment;
 pub mod answer;
+pub mod beneficiary;
+pub mod dispatch;
+pub mod drive;
 pub mod operation;
 pub mod pledge;
 pub mod round;
+pub mod sealed;
+pub mod visit;
 pub mod wish;
 
 /// The part of a list from one place on.

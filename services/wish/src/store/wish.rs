@@ -16,6 +16,7 @@ struct Row {
     asset: Option<String>,
     beneficiary_id: Uuid,
     proxy_id: Option<Uuid>,
+    visit_id: Option<Uuid>,
     round_id: Option<Uuid>,
     category: String,
     scope: String,
@@ -45,6 +46,7 @@ impl Row {
             programme: self.programme_id,
             beneficiary: self.beneficiary_id,
             proxy: self.proxy_id,
+            visit: self.visit_id,
             round: self.round_id,
             category: self.category,
             scope: find(&SCOPES, &self.scope)?,
@@ -103,9 +105,9 @@ pub async fn insert(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
         insert into wish.wish
             (community_id, wish_id, programme_id, asset, beneficiary_id, proxy_id, round_id, category, scope, priority, title,
             description, unit, target, pledged, delivered, confirmed, state, closes_at, confirms_until, due_at, created_at,
-            published_at, ended_at, rating, feedback)
+            published_at, ended_at, rating, feedback, visit_id)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-            $25, $26)
+            $25, $26, $27)
         "#,
         wish.community.0,
         wish.id,
@@ -133,6 +135,7 @@ pub async fn insert(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
         wish.ended_at,
         wish.rating,
         wish.feedback,
+        wish.visit,
     )
     .execute(db)
     .await?;
@@ -149,7 +152,7 @@ pub async fn find_one(
         Row,
         r#"
         -- wish.wish_find
-        select wish_id, programme_id, asset, beneficiary_id, proxy_id, round_id, category, scope, priority, title, description, unit,
+        select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
             target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
             feedback
         from wish.wish
@@ -210,7 +213,7 @@ pub async fn find_all(
         Row,
         r#"
         -- wish.wish_find_all
-        select wish_id, programme_id, asset, beneficiary_id, proxy_id, round_id, category, scope, priority, title, description, unit,
+        select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
             target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
             feedback
         from wish.wish
@@ -328,7 +331,7 @@ pub async fn list(
         Row,
         r#"
         -- wish.wish_list
-        select wish_id, programme_id, asset, beneficiary_id, proxy_id, round_id, category, scope, priority, title, description, unit,
+        select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
             target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
             feedback
         from wish.wish

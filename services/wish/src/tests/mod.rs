@@ -1,9 +1,10 @@
 //! Use cases on a real Postgres, under the service's own rights. The other services' ports are closed throughout.
 
+mod people;
 mod wishes;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use runtime::{Access, Client, Clock, Ids, TestDatabase};
+use runtime::{Access, Client, Clock, Ids, KeyRing, TestDatabase};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -41,9 +42,10 @@ impl World {
         let ids = Ids::new(clock.clone());
         // Port 1 is reserved and nobody listens there.
         let closed = Client::new(runtime::channel("http://127.0.0.1:1").unwrap(), None);
-        let (ledger, activity) = (closed.clone(), closed);
+        let services = (closed.clone(), closed);
+        let keys = KeyRing::parse(&KeyRing::new_entry()).unwrap();
         Self {
-            wishes: Wishes::new(pool.clone(), clock.clone(), ids.clone(), ledger, activity),
+            wishes: Wishes::new(pool.clone(), clock.clone(), ids.clone(), services, keys),
             pool,
             community: Community(ids.next()),
             programme: ids.next(),
@@ -75,6 +77,7 @@ impl World {
             programme: self.programme,
             beneficiary: self.ids.next(),
             proxy: None,
+            visit: None,
             round: None,
             category: "material".to_owned(),
             scope: Scope::Individual,

@@ -39,6 +39,7 @@ async fn while_activity_is_away_no_wish_is_written_down_and_the_call_may_be_made
         programme: wish.programme,
         beneficiary: wish.beneficiary,
         proxy: None,
+        visit: None,
         category: wish.category,
         scope: wish.scope,
         priority: wish.priority,
