@@ -1,4 +1,4 @@
-# One image for every role: `serve ledger`, `serve activity`, `serve redemption`, `migrate`.
+# One image for every role: `serve ledger`, `serve activity`, `serve redemption`, `serve wish`, `migrate`.
 #
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" --tag linli:0.1.0 .
 

@@ -1,9 +1,9 @@
 -- Cash rewards are paid by lists. Row locks: a payout comes after answer and before member; its lines come after it.
 
--- One more kind of account: what a programme's members were paid in money.
+-- Two more kinds of account: what a programme's members were paid in money, and what they gave to wishes.
 alter table ledger.account
     drop constraint account_kind_range,
-    add constraint account_kind_range check (kind between 1 and 5);
+    add constraint account_kind_range check (kind between 1 and 6);
 
 -- A list of members of a cash programme and what each is paid.
 create table activity.payout (

@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "settlement",
             ],
         ),
+        ("wish", &["wish", "beneficiary", "dispatch", "drive"]),
     ];
     for (service, files) in contracts {
         let mut compiler = protox::Compiler::new(["."])?;

@@ -47,13 +47,13 @@ pub mod linli {
     contract!(ledger, "linli.ledger.v1");
     contract!(activity, "linli.activity.v1");
     contract!(redemption, "linli.redemption.v1");
+    contract!(wish, "linli.wish.v1");
 }
 
-pub use linli::{access, activity, ledger, redemption};
+pub use linli::{access, activity, ledger, redemption, wish};
 
 /// Returns the id of a programme's ledger account, the same in every service: UUIDv5 of `{kind}/{owner}` under the
-/// programme's UUID. Issuing, expired and paid-out accounts have no
-/// owner.
+/// programme's UUID. Issuing, expired, paid-out and wish accounts have no owner.
 pub fn account_id(programme: Uuid, kind: ledger::v1::AccountKind, owner: Option<Uuid>) -> Uuid {
     let kind = kind
         .as_str_name()

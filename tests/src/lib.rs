@@ -13,10 +13,12 @@ mod codes;
 mod people;
 mod refusal;
 mod report;
+mod roster;
 mod secure;
 mod shop;
 pub mod web;
 pub mod wire;
+mod wishing;
 
 pub use people::{Member, Volunteer};
 pub use refusal::{Refused, refused};

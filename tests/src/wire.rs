@@ -25,6 +25,7 @@ pub fn all_methods() -> Vec<MethodDescriptor> {
         proto::ledger::v1::DESCRIPTOR,
         proto::activity::v1::DESCRIPTOR,
         proto::redemption::v1::DESCRIPTOR,
+        proto::wish::v1::DESCRIPTOR,
     ];
     contracts
         .into_iter()
@@ -57,6 +58,7 @@ impl World {
         match method.parent_service().package_name() {
             "linli.ledger.v1" => self.system.ledger.url(),
             "linli.activity.v1" => self.system.activity.url(),
+            "linli.wish.v1" => self.system.wish.url(),
             _ => self.system.redemption.url(),
         }
     }

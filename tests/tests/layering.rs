@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SERVICES: [&str; 3] = ["ledger", "activity", "redemption"];
+const SERVICES: [&str; 4] = ["ledger", "activity", "redemption", "wish"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

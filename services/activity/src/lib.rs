@@ -50,14 +50,13 @@ mod tests;
 mod waiting;
 
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
-use runtime::{Client, Clock, Ids, Nudge, Problem};
+use runtime::{Client, Clock, Ids, KeyRing, Nudge, Problem, Unreadable};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use domain::refusal::Refusal;
 pub use domain::report_rules::EmergencyNumbers;
-pub use seal::{KeyRing, KeyRingError};
 use store::Window;
 
 /// The database role the service works under.
@@ -139,7 +138,7 @@ pub(crate) enum Error {
     RequestIdReused(Uuid),
     /// A person can't be read.
     #[error(transparent)]
-    Unreadable(#[from] seal::Unreadable),
+    Unreadable(#[from] Unreadable),
     /// A frozen payout was changed in the database.
     #[error("payout {0} is not what it was when it was frozen")]
     PayoutAltered(Uuid),

@@ -15,7 +15,7 @@ use crate::{
         refusal::{Refusal, Resource},
     },
     person::{masked, not_found},
-    store,
+    seal, store,
 };
 
 /// A member to register.
@@ -126,7 +126,7 @@ impl Activity {
             community,
             member: member.id,
         };
-        let sealed = self.keys.seal(place, &new.person);
+        let sealed = seal::seal(&self.keys, place, &new.person);
         store::person::insert(&mut *tx, place, &sealed).await?;
         Ok(member)
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use runtime::Unreadable;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -17,8 +18,7 @@ use crate::{
         person::{KeptPerson, Masked, Person, Place},
         refusal::{Refusal, Resource},
     },
-    seal::Unreadable,
-    store,
+    seal, store,
 };
 
 /// How long a reveal whose answer was lost may be asked for again. Later it is another look, to be logged as one.
@@ -157,7 +157,7 @@ impl Activity {
             KeptPerson::Plain(person) => Ok(Some(person)),
             KeptPerson::Sealed(sealed) => {
                 let place = Place { community, member };
-                Ok(Some(self.keys.open(place, &sealed)?))
+                Ok(Some(seal::open(&self.keys, place, &sealed)?))
             }
             KeptPerson::Erased => Ok(None),
         }

@@ -1,410 +1,95 @@
-//! Sealing: what makes a person unreadable to whoever has the database alone.
-//!
-//! Each person is encrypted under a data key of their own, and that key under the current one of the configuration (AES-256-GCM, nonces by chance).
-//! Community and member are authenticated with both, so what was sealed for one row can't be opened in another. To change the configuration's key
-//! only the data keys are encrypted anew. No error and no debug output shows a key or a person. It knows no database.
+//! What seals a member's person: under the keys of the configuration, for that member alone. How, is the runtime's.
 
-use std::{fmt, sync::Arc};
-
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use runtime::{KeyRing, Sealed, SealedFor, SealedKind, Unreadable};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::domain::person::{Person, Place, Sealed};
+use crate::domain::{
+    Community,
+    person::{Person, Place},
+};
 
-const KEY_BYTES: usize = 32;
-const MAX_ID: usize = 32;
-/// What is written of a person is filled up to a multiple of this, so that its length does not tell that of a name.
-const BLOCK: usize = 128;
 /// In which form a person is written.
 const VERSION: u8 = 1;
+const MEMBER: SealedKind = SealedKind {
+    label: "linli person",
+    noun: "member",
+};
 
-/// The keys of the configuration, one a line as `id:base64`. The first one seals; the others still open what was sealed under them, and give it
-/// up to the first one. One that is marked, `+id:base64`, opens only: it comes next, once every replica has it.
-#[derive(Clone)]
-pub struct KeyRing {
-    current: Arc<Key>,
-    others: Arc<Vec<Key>>,
-}
-
-struct Key {
-    id: String,
-    key: RandomizedNonceKey,
-    /// Whether it is marked.
-    comes_next: bool,
-}
-
-/// Why a text is no key ring. It shows nothing of the text but ids of keys.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyRingError {
-    /// There is none that seals.
-    #[error("there is no current key: one a line, as in id:base64, the current one first")]
-    NoCurrent,
-    /// An entry has no id.
-    #[error(
-        "entry {0} is not like id:base64, with an id of 1 to 32 letters, digits, \"-\", \"_\" and \".\""
-    )]
-    Form(usize),
-    /// What follows an id is no key.
-    #[error("key {0:?} is not 32 bytes in base64")]
-    NotAKey(String),
-    /// Two entries have one id.
-    #[error("key {0:?} is there twice")]
-    Twice(String),
-}
-
-/// Why a person can't be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unreadable {
-    /// The configuration lacks the key.
-    #[error("member {member} is sealed under key {key_id:?}, which is not configured")]
-    KeyMissing { member: Uuid, key_id: String },
-    /// It does not authenticate as this member's.
-    #[error("what is sealed for member {member} was changed, or is another's")]
-    Damaged { member: Uuid },
-}
-
-/// What is encrypted under a data key.
+/// What is sealed of a person.
 #[derive(Serialize, Deserialize)]
 struct Written {
     version: u8,
     person: Person,
 }
 
-impl KeyRing {
-    /// Reads a key ring. Entries may stand on lines of their own or be separated by spaces or commas.
-    pub fn parse(text: &str) -> Result<Self, KeyRingError> {
-        let mut keys: Vec<Key> = Vec::new();
-        let entries = text.split(|c: char| c.is_whitespace() || c == ',');
-        for (index, entry) in entries.filter(|entry| !entry.is_empty()).enumerate() {
-            let key = Key::parse(entry, index + 1)?;
-            if keys.iter().any(|other| other.id == key.id) {
-                return Err(KeyRingError::Twice(key.id));
-            }
-            keys.push(key);
-        }
-        let current = keys.iter().position(|key| !key.comes_next);
-        let current = keys.remove(current.ok_or(KeyRingError::NoCurrent)?);
-        Ok(Self {
-            current: Arc::new(current),
-            others: Arc::new(keys),
-        })
-    }
-
-    /// Makes a key, as an entry of a key ring.
-    pub fn new_entry() -> String {
-        let id: String = random::<4>().map(|byte| format!("{byte:02x}")).concat();
-        format!("{id}:{}", STANDARD.encode(random::<KEY_BYTES>()))
-    }
-
-    /// Id of the key that seals.
-    pub(crate) fn current(&self) -> &str {
-        &self.current.id
-    }
-
-    /// Ids of the keys that what they seal is to be moved from.
-    pub(crate) fn former(&self) -> Vec<String> {
-        let former = self.others.iter().filter(|key| !key.comes_next);
-        former.map(|key| key.id.clone()).collect()
-    }
-
-    /// Whether a key is here.
-    pub(crate) fn has(&self, id: &str) -> bool {
-        self.find(id).is_some()
-    }
-
-    /// Seals a person under a new data key.
-    pub(crate) fn seal(&self, place: Place, person: &Person) -> Sealed {
-        let written = Written {
-            version: VERSION,
-            person: person.clone(),
-        };
-        let mut bytes = serde_json::to_vec(&written).expect("a person is plain data");
-        bytes.resize(bytes.len().next_multiple_of(BLOCK), b' ');
-        let data_key = random::<KEY_BYTES>();
-        Sealed {
-            person: encrypt(&cipher(&data_key), &Part::Person.of(place), bytes),
-            ..self.wrap(place, &data_key)
-        }
-    }
-
-    /// Opens what was sealed for a place.
-    pub(crate) fn open(&self, place: Place, sealed: &Sealed) -> Result<Person, Unreadable> {
-        let damaged = || Unreadable::Damaged {
-            member: place.member,
-        };
-        let data_key = self.unwrap(place, sealed)?;
-        let bytes = decrypt(
-            &cipher(&data_key),
-            &Part::Person.of(place),
-            sealed.person.clone(),
-        );
-        let written: Option<Written> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let written = written.filter(|written| written.version == VERSION);
-        Ok(written.ok_or_else(damaged)?.person)
-    }
-
-    /// Puts the data key under the current key; what is encrypted under it stays as it is.
-    pub(crate) fn rewrap(&self, place: Place, sealed: Sealed) -> Result<Sealed, Unreadable> {
-        let data_key = self.unwrap(place, &sealed)?;
-        Ok(Sealed {
-            person: sealed.person,
-            ..self.wrap(place, &data_key)
-        })
-    }
-
-    fn wrap(&self, place: Place, data_key: &[u8; KEY_BYTES]) -> Sealed {
-        let current = &self.current;
-        Sealed {
-            key_id: current.id.clone(),
-            wrapped_key: encrypt(&current.key, &Part::Key.of(place), data_key.to_vec()),
-            person: Vec::new(),
-        }
-    }
-
-    fn unwrap(&self, place: Place, sealed: &Sealed) -> Result<[u8; KEY_BYTES], Unreadable> {
-        let member = place.member;
-        let key_id = &sealed.key_id;
-        let key = self.find(key_id).ok_or_else(|| Unreadable::KeyMissing {
-            member,
-            key_id: key_id.clone(),
-        })?;
-        let data_key = decrypt(&key.key, &Part::Key.of(place), sealed.wrapped_key.clone());
-        let data_key = data_key.and_then(|bytes| bytes.try_into().ok());
-        data_key.ok_or(Unreadable::Damaged { member })
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&*self.current).chain(self.others.iter())
-    }
-
-    fn find(&self, id: &str) -> Option<&Key> {
-        self.keys().find(|key| key.id == id)
-    }
+/// Seals a person under a new data key.
+pub(crate) fn seal(keys: &KeyRing, place: Place, person: &Person) -> Sealed {
+    let written = Written {
+        version: VERSION,
+        person: person.clone(),
+    };
+    keys.seal(sealed_for(place), &written)
 }
 
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = self.keys().map(|key| &key.id);
-        out.debug_list().entries(ids).finish()
+/// Opens what was sealed for a place.
+pub(crate) fn open(keys: &KeyRing, place: Place, sealed: &Sealed) -> Result<Person, Unreadable> {
+    let place = sealed_for(place);
+    let written: Written = keys.open(place, sealed)?;
+    let known = (written.version == VERSION).then_some(written.person);
+    known.ok_or_else(|| place.damaged())
+}
+
+/// What a member's person is sealed for.
+pub(crate) fn sealed_for(place: Place) -> SealedFor {
+    let Place {
+        community: Community(community),
+        member: id,
+    } = place;
+    SealedFor {
+        kind: &MEMBER,
+        community,
+        id,
     }
-}
-
-impl Key {
-    fn parse(entry: &str, number: usize) -> Result<Self, KeyRingError> {
-        let unmarked = entry.strip_prefix('+');
-        let comes_next = unmarked.is_some();
-        let entry = unmarked.unwrap_or(entry);
-        let (id, key) = entry.split_once(':').ok_or(KeyRingError::Form(number))?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if id.is_empty() || id.len() > MAX_ID || !id.chars().all(plain) {
-            return Err(KeyRingError::Form(number));
-        }
-        let bytes = STANDARD.decode(key).ok();
-        let bytes: Option<[u8; KEY_BYTES]> = bytes.and_then(|bytes| bytes.try_into().ok());
-        let bytes = bytes.ok_or_else(|| KeyRingError::NotAKey(id.to_owned()))?;
-        Ok(Self {
-            id: id.to_owned(),
-            key: cipher(&bytes),
-            comes_next,
-        })
-    }
-}
-
-/// What is encrypted, so that one can't stand in for the other.
-#[derive(Clone, Copy)]
-enum Part {
-    Key,
-    Person,
-}
-
-impl Part {
-    /// What is authenticated with it.
-    fn of(self, place: Place) -> Vec<u8> {
-        let label: &[u8] = match self {
-            Self::Key => b"linli person key\0",
-            Self::Person => b"linli person\0",
-        };
-        let (community, member) = (place.community.0, place.member);
-        [label, community.as_bytes(), member.as_bytes()].concat()
-    }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
-    bytes
-}
-
-fn cipher(key: &[u8; KEY_BYTES]) -> RandomizedNonceKey {
-    RandomizedNonceKey::new(&AES_256_GCM, key).expect("the key is as long as AES-256 wants it")
-}
-
-/// Nonce, ciphertext and tag, in this order.
-fn encrypt(key: &RandomizedNonceKey, about: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
-    let nonce = key
-        .seal_in_place_append_tag(Aad::from(about), &mut bytes)
-        .expect("so few bytes can be encrypted");
-    [&nonce.as_ref()[..], &bytes].concat()
-}
-
-/// Nothing, when it was not encrypted under this key about this.
-fn decrypt(key: &RandomizedNonceKey, about: &[u8], bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let (nonce, rest) = bytes.split_at_checked(NONCE_LEN)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let mut rest = rest.to_vec();
-    let plain = key.open_in_place(nonce, Aad::from(about), &mut rest).ok()?;
-    Some(plain.to_vec())
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
-    use crate::domain::Community;
 
-    fn ring(entries: &[&str]) -> KeyRing {
-        KeyRing::parse(&entries.join("\n")).unwrap()
-    }
+    /// The format, made apart from this code.
+    const WRAPPED_KEY: &str = "000102030405060708090a0b88ca315104f889feca7158eef10ed003447dba89ab8899e1d7d2fe1091281170eced6bce3cc3\
+        1e881ad043b5a7c56ab2";
+    const CONTENT: &str = "0c0d0e0f1011121314151617e3dc1fbd0d05953c590872e4bda9568227708280d4474088f5c39785c69ae21da27c8f956e23\
+        beef3ddf2c2286c374bfae6c99e09acd25817dcb4f6a8dd568c5660a60ebd192fc71d558975b602c2aa81a08ec6771f62016\
+        b60defeb3e8405bb9583fec81d167a8449ad0b85c9be04d0410f5c1cd55f0d5445c0e4ba43ddc40e2b42aa1e6354c5f61088\
+        1a990c254391";
 
-    fn place(member: u128) -> Place {
-        Place {
+    #[test]
+    fn what_was_sealed_before_is_opened_still() {
+        let keys = KeyRing::parse(&format!("old:{}", "A".repeat(43) + "=")).unwrap();
+        let place = Place {
             community: Community(Uuid::from_u128(1)),
-            member: Uuid::from_u128(member),
-        }
-    }
-
-    fn person(name: &str) -> Person {
-        Person {
-            name: name.to_owned(),
-            phone: "13912345678".to_owned(),
-        }
-    }
-
-    #[test]
-    fn what_is_sealed_opens_at_its_place_and_nowhere_else() {
-        let keys = ring(&[&KeyRing::new_entry()]);
-        let sealed = keys.seal(place(2), &person("王小明"));
-        assert_eq!(keys.open(place(2), &sealed), Ok(person("王小明")));
-
-        let elsewhere = Place {
-            community: Community(Uuid::from_u128(9)),
-            ..place(2)
+            member: Uuid::from_u128(2),
         };
-        for other in [place(3), elsewhere] {
-            let member = other.member;
-            let refused = Err(Unreadable::Damaged { member });
-            assert_eq!(keys.open(other, &sealed), refused);
-        }
-    }
-
-    #[test]
-    fn no_part_can_be_changed_or_put_in_place_of_another() {
-        let keys = ring(&[&KeyRing::new_entry()]);
-        let sealed = keys.seal(place(2), &person("王小明"));
-        let other = keys.seal(place(2), &person("李四"));
-        let mut cases = vec![
-            Sealed {
-                person: other.person.clone(),
-                ..sealed.clone()
-            },
-            Sealed {
-                person: sealed.wrapped_key.clone(),
-                ..sealed.clone()
-            },
-            Sealed {
-                person: vec![],
-                ..sealed.clone()
-            },
-            Sealed {
-                wrapped_key: vec![0; 60],
-                ..sealed.clone()
-            },
-        ];
-        for at in [0, NONCE_LEN, sealed.person.len() - 1] {
-            let mut changed = sealed.clone();
-            changed.person[at] ^= 1;
-            cases.push(changed);
-        }
-        let refused = Err(Unreadable::Damaged {
-            member: place(2).member,
-        });
-        for case in cases {
-            assert_eq!(keys.open(place(2), &case), refused);
-        }
-    }
-
-    #[test]
-    fn the_same_person_looks_different_each_time_and_no_name_tells_its_length() {
-        let keys = ring(&[&KeyRing::new_entry()]);
-        let (short, long) = (person("欧"), person("欧阳小明"));
-        let [one, two, three] = [&short, &short, &long].map(|person| keys.seal(place(2), person));
-        assert_ne!(one.person, two.person);
-        assert_ne!(one.wrapped_key, two.wrapped_key);
-        assert_eq!(one.person.len(), three.person.len());
-    }
-
-    #[test]
-    fn a_new_key_takes_over_and_the_old_one_can_go() {
-        let (old, new) = (KeyRing::new_entry(), KeyRing::new_entry());
-        let sealed = ring(&[&old]).seal(place(2), &person("王小明"));
-        let both = ring(&[&new, &old]);
-        assert_eq!(both.open(place(2), &sealed), Ok(person("王小明")));
-
-        let moved = both.rewrap(place(2), sealed.clone()).unwrap();
-
-        assert_eq!(moved.key_id, both.current());
-        assert_eq!(moved.person, sealed.person);
-        let alone = ring(&[&new]);
-        assert_eq!(alone.open(place(2), &moved), Ok(person("王小明")));
-        let missing = Unreadable::KeyMissing {
-            member: place(2).member,
-            key_id: both.former()[0].clone(),
+        let sealed = Sealed {
+            key_id: "old".to_owned(),
+            wrapped_key: bytes(WRAPPED_KEY),
+            content: bytes(CONTENT),
         };
-        assert_eq!(alone.open(place(2), &sealed), Err(missing));
-        assert!(matches!(
-            both.rewrap(place(3), sealed),
-            Err(Unreadable::Damaged { .. })
-        ));
-    }
-
-    #[test]
-    fn a_key_that_comes_next_opens_and_takes_nothing_over() {
-        let (old, new) = (KeyRing::new_entry(), KeyRing::new_entry());
-        let moved = ring(&[&new, &old]).seal(place(2), &person("王小明"));
-        let waiting = ring(&[&format!("+{new}"), &old]);
-        assert_eq!(waiting.open(place(2), &moved), Ok(person("王小明")));
-        assert!(old.starts_with(waiting.current()));
-        assert!(waiting.former().is_empty());
-    }
-
-    #[test]
-    fn a_wrong_configuration_is_told_without_showing_it() {
-        let secret = STANDARD.encode([7; KEY_BYTES]);
-        let short = STANDARD.encode([7; 16]);
-        let cases = [
-            (" \n,".to_owned(), KeyRingError::NoCurrent),
-            (format!("+a:{secret}"), KeyRingError::NoCurrent),
-            (secret.clone(), KeyRingError::Form(1)),
-            (format!("a:{secret}\n:{secret}"), KeyRingError::Form(2)),
-            (format!("a/b:{secret}"), KeyRingError::Form(1)),
-            (format!("a:{short}"), KeyRingError::NotAKey("a".to_owned())),
-            ("a:?".to_owned(), KeyRingError::NotAKey("a".to_owned())),
-            (
-                format!("a:{secret},a:{secret}"),
-                KeyRingError::Twice("a".to_owned()),
-            ),
-        ];
-        for (text, wrong) in cases {
-            let error = KeyRing::parse(&text).unwrap_err();
-            assert_eq!(error, wrong);
-            assert!(!error.to_string().contains(&secret[..8]), "{error}");
-        }
-        let keys = ring(&[&format!("2026:{secret}"), &format!("2025:{secret}")]);
-        assert_eq!(format!("{keys:?}"), r#"["2026", "2025"]"#);
+        let person = open(&keys, place, &sealed).unwrap();
         assert_eq!(
-            (keys.current(), keys.former()),
-            ("2026", vec!["2025".to_owned()])
+            (&person.name[..], &person.phone[..]),
+            ("王小明", "13912345678")
         );
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits = hex.trim().as_bytes().chunks(2);
+        let pairs = digits.map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs
+            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+            .collect()
     }
 }

@@ -233,6 +233,9 @@ pub struct UpArgs {
     /// Port of redemption
     #[arg(long, value_name = "PORT", default_value_t = Role::Redemption.default_port())]
     pub redemption_port: u16,
+    /// Port of wishes
+    #[arg(long, value_name = "PORT", default_value_t = Role::Wish.default_port())]
+    pub wish_port: u16,
     /// Who may call from a browser
     #[command(flatten)]
     pub origins: OriginArgs,
@@ -242,12 +245,13 @@ pub struct UpArgs {
 }
 
 impl UpArgs {
-    /// The three ports.
+    /// The four ports.
     pub fn ports(&self) -> Ports {
         Ports {
             ledger: self.ledger_port,
             activity: self.activity_port,
             redemption: self.redemption_port,
+            wish: self.wish_port,
         }
     }
 }

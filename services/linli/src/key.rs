@@ -7,11 +7,10 @@ use std::{
     path::Path,
 };
 
-use activity::KeyRing;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::proof::{Signer, Verifier};
 use redemption::OfflineKeys;
-use runtime::{Minter, Problem};
+use runtime::{KeyRing, Minter, Problem};
 
 use crate::{cli::KeyKind, terminal};
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use activity::{Activity, EmergencyNumbers, KeyRing};
+use activity::{Activity, EmergencyNumbers};
 use clap::ValueEnum;
 use ledger::{Ledger, proof::Signer};
 use redemption::{Limits, Offline, Redemption};
-use runtime::{Authority, Bearer, Client, Clock, Ids, Problem, Roots, Server, Tls};
+use runtime::{Authority, Bearer, Client, Clock, Ids, KeyRing, Problem, Roots, Server, Tls};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wish::Wishes;
 
 /// Database connections of one service in one process.
 const MAX_CONNECTIONS: u32 = 10;
@@ -25,11 +26,13 @@ pub enum Role {
     Activity,
     /// Merchants, offers, redemptions.
     Redemption,
+    /// Wishes and pledges.
+    Wish,
 }
 
 impl Role {
     /// Every service, each after those it calls.
-    pub const ALL: [Self; 3] = [Self::Ledger, Self::Activity, Self::Redemption];
+    pub const ALL: [Self; 4] = [Self::Ledger, Self::Activity, Self::Redemption, Self::Wish];
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Role {
             Self::Ledger => "ledger",
             Self::Activity => "activity",
             Self::Redemption => "redemption",
+            Self::Wish => "wish",
         }
     }
 
@@ -46,6 +50,7 @@ impl Role {
             Self::Ledger => proto::ledger::v1::DESCRIPTOR,
             Self::Activity => proto::activity::v1::DESCRIPTOR,
             Self::Redemption => proto::redemption::v1::DESCRIPTOR,
+            Self::Wish => proto::wish::v1::DESCRIPTOR,
         }
     }
 
@@ -55,6 +60,7 @@ impl Role {
             Self::Ledger => 7401,
             Self::Activity => 7402,
             Self::Redemption => 7403,
+            Self::Wish => 7404,
         }
     }
 }
@@ -78,7 +84,7 @@ pub struct Parts {
     pub tls: Option<Tls>,
     /// What the ledger signs its checkpoints with; without it there are none.
     pub signer: Option<Signer>,
-    /// What activity seals persons under; it does not start without.
+    /// What activity and wish seal persons under; they do not start without.
     pub person_keys: Option<KeyRing>,
     /// Of the web pages that may call from browsers.
     pub origins: Vec<String>,
@@ -167,6 +173,16 @@ impl Prepared {
                     .with_offline(offline);
                 redemption.spawn_workers(&tasks, &stop);
                 (pool, redemption.server())
+            }
+            Role::Wish => {
+                let pool = connect(wish::ROLE).await?;
+                let ledger = client(&ledger_url)?;
+                let services = (ledger, client(&activity_url)?);
+                let keys = person_keys.ok_or_else(|| Problem::new("wish has no person keys"))?;
+                let wishes = Wishes::new(pool.clone(), clock, ids, services, keys);
+                wishes.check_keys().await?;
+                wishes.spawn_workers(&tasks, &stop);
+                (pool, wishes.server())
             }
         };
         tasks.close();

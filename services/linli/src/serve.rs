@@ -97,7 +97,9 @@ fn parts(args: &ServeArgs, places: &[(Role, String)]) -> Result<Parts, Problem> 
     let (ledger_url, activity_url) = addresses(args, places)?;
     let minter = key::services(args.service_key.as_deref())?;
     let service = Holder::everywhere(&names(places), [runtime::Role::Service]);
-    let has_persons = places.iter().any(|(role, _)| *role == Role::Activity);
+    let has_persons = places
+        .iter()
+        .any(|(role, _)| matches!(role, Role::Activity | Role::Wish));
     let person_keys = has_persons
         .then(|| key::persons(args.person_keys.as_deref()))
         .transpose()?;
@@ -147,7 +149,7 @@ fn addresses(args: &ServeArgs, places: &[(Role, String)]) -> Result<(String, Str
             ))),
         }
     };
-    let callers = [Role::Activity, Role::Redemption];
+    let callers = [Role::Activity, Role::Redemption, Role::Wish];
     let ledger = find(Role::Ledger, &args.ledger_url, "LINLI_LEDGER_URL", &callers)?;
     let activity = find(
         Role::Activity,
@@ -300,7 +302,7 @@ mod tests {
         let said = problem(&args);
         assert!(said.starts_with("LINLI_PERSON_KEYS: entry 1"), "{said}");
         assert!(!said.contains("secret"));
-        args.person_keys = Some(activity::KeyRing::new_entry());
+        args.person_keys = Some(runtime::KeyRing::new_entry());
         assert!(problem(&args).starts_with("LINLI_ISSUERS is not set"));
         // Whoever has no persons needs no keys for them.
         args.person_keys = None;

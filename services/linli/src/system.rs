@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use activity::{EmergencyNumbers, KeyRing};
+pub use activity::EmergencyNumbers;
 use ledger::proof::Signer;
 use proto::{
     activity::v1::{
@@ -20,8 +20,14 @@ use proto::{
         redemption_service_client::RedemptionServiceClient,
         settlement_service_client::SettlementServiceClient,
     },
+    wish::v1::{
+        beneficiary_service_client::BeneficiaryServiceClient,
+        dispatch_service_client::DispatchServiceClient, drive_service_client::DriveServiceClient,
+        wish_service_client::WishServiceClient,
+    },
 };
 pub use redemption::{Limits, Offline, OfflineKeys};
+pub use runtime::KeyRing;
 use runtime::{Authority, Bearer, Client, Clock, Holder, Ids, Minter, Problem, Roles, Roots};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +50,8 @@ pub struct Ports {
     pub activity: u16,
     /// Redemption's.
     pub redemption: u16,
+    /// The wishes'.
+    pub wish: u16,
 }
 
 impl Ports {
@@ -52,6 +60,7 @@ impl Ports {
         ledger: 0,
         activity: 0,
         redemption: 0,
+        wish: 0,
     };
 }
 
@@ -89,6 +98,8 @@ pub struct System {
     pub activity: Service,
     /// Redemption.
     pub redemption: Service,
+    /// Wishes.
+    pub wish: Service,
     minter: Minter,
     clock: Clock,
 }
@@ -110,14 +121,22 @@ pub struct Clients {
     pub redemption: RedemptionServiceClient<Client>,
     /// Of redemption's settlement.
     pub settlement: SettlementServiceClient<Client>,
+    /// Of wishes.
+    pub wish: WishServiceClient<Client>,
+    /// Of wish's roster.
+    pub roster: BeneficiaryServiceClient<Client>,
+    /// Of wish's dispatches.
+    pub dispatches: DispatchServiceClient<Client>,
+    /// Of wish's donation drives.
+    pub drives: DriveServiceClient<Client>,
     dial: Dial,
 }
 
 /// What clients are made from.
 #[derive(Debug, Clone)]
 struct Dial {
-    /// To the ledger, activity and redemption.
-    channels: [Channel; 3],
+    /// To the ledger, activity, redemption and wishes.
+    channels: [Channel; 4],
     minter: Minter,
     clock: Clock,
 }
@@ -125,7 +144,7 @@ struct Dial {
 impl Dial {
     fn clients(self, holder: Holder) -> Clients {
         let bearer = Bearer::minted(self.minter.clone(), holder, self.clock.clone());
-        let [ledger, activity, redemption] = self
+        let [ledger, activity, redemption, wish] = self
             .channels
             .clone()
             .map(|channel| Client::new(channel, Some(bearer.clone())));
@@ -137,6 +156,10 @@ impl Dial {
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
+            roster: BeneficiaryServiceClient::new(wish.clone()),
+            dispatches: DispatchServiceClient::new(wish.clone()),
+            drives: DriveServiceClient::new(wish.clone()),
+            wish: WishServiceClient::new(wish),
             dial: self,
         }
     }
@@ -168,6 +191,7 @@ impl System {
         let ledger = Bound::new(listen.ledger).await?;
         let activity = Bound::new(listen.activity).await?;
         let redemption = Bound::new(listen.redemption).await?;
+        let wish = Bound::new(listen.wish).await?;
         let trusted = minter.issuer(Roles::from_iter(runtime::Role::ALL));
         let service = Holder::everywhere("linli", [runtime::Role::Service]);
         let parts = Parts {
@@ -190,7 +214,8 @@ impl System {
         Ok(Self {
             ledger: Service::new(Role::Ledger, parts.clone(), ledger).await?,
             activity: Service::new(Role::Activity, parts.clone(), activity).await?,
-            redemption: Service::new(Role::Redemption, parts, redemption).await?,
+            redemption: Service::new(Role::Redemption, parts.clone(), redemption).await?,
+            wish: Service::new(Role::Wish, parts, wish).await?,
             minter,
             clock,
         })
@@ -208,6 +233,7 @@ impl System {
                 runtime::channel(&self.ledger.url())?,
                 runtime::channel(&self.activity.url())?,
                 runtime::channel(&self.redemption.url())?,
+                runtime::channel(&self.wish.url())?,
             ],
             minter: self.minter.clone(),
             clock: self.clock.clone(),
@@ -221,12 +247,18 @@ impl System {
             problem = self.ledger.failed() => problem,
             problem = self.activity.failed() => problem,
             problem = self.redemption.failed() => problem,
+            problem = self.wish.failed() => problem,
         }
     }
 
     /// Stops every service in good order, callers before those they call.
     pub async fn stop(mut self) -> Result<(), Problem> {
-        for service in [&mut self.redemption, &mut self.activity, &mut self.ledger] {
+        for service in [
+            &mut self.wish,
+            &mut self.redemption,
+            &mut self.activity,
+            &mut self.ledger,
+        ] {
             service.stop().await?;
         }
         Ok(())

@@ -99,6 +99,7 @@ async fn greet(
         (Role::Ledger, &system.ledger),
         (Role::Activity, &system.activity),
         (Role::Redemption, &system.redemption),
+        (Role::Wish, &system.wish),
     ];
     for (role, service) in services {
         terminal::print(format!("{:<11} {}", role.name(), service.url()))?;

@@ -134,7 +134,12 @@ impl Drop for Up {
 fn up(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linli"));
     command.arg("up").arg("--data").arg(data);
-    for port in ["--ledger-port", "--activity-port", "--redemption-port"] {
+    for port in [
+        "--ledger-port",
+        "--activity-port",
+        "--redemption-port",
+        "--wish-port",
+    ] {
         command.args([port, "0"]);
     }
     command

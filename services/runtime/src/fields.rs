@@ -147,6 +147,33 @@ impl Fields {
         text.to_owned()
     }
 
+    /// Reads a phone number that may be left empty. The value is not repeated in the violation: errors are logged by clients.
+    pub fn optional_phone(&mut self, field: &str, value: &str) -> String {
+        let phone = value.trim();
+        let digits = phone.bytes().filter(u8::is_ascii_digit).count();
+        let plain = phone
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+- ".contains(&byte));
+        let is_phone = plain && digits >= 5 && phone.len() <= 20;
+        let why = "5 to 20 digits, \"+\", \"-\" and spaces";
+        self.check(field, phone.is_empty() || is_phone, why);
+        phone.to_owned()
+    }
+
+    /// Reads the number by which somebody is kept, which may be left empty and must not be that of an identity card.
+    pub fn optional_number(&mut self, field: &str, value: &str) -> Option<String> {
+        let number = self.optional_text(field, value, 32);
+        let mut characters = number.bytes().rev();
+        let last = characters
+            .next()
+            .is_some_and(|byte| byte.is_ascii_digit() || byte.eq_ignore_ascii_case(&b'x'));
+        let is_identity_card =
+            number.len() == 18 && last && characters.all(|byte| byte.is_ascii_digit());
+        let why = "looks like an identity-card number";
+        self.check(field, !is_identity_card, why);
+        (!number.is_empty()).then_some(number)
+    }
+
     /// Reads a number between `min` and `max`, both allowed.
     pub fn range(&mut self, field: &str, value: i64, min: i64, max: i64) -> i64 {
         if !(min..=max).contains(&value) {

@@ -25,7 +25,14 @@ use crate::Problem;
 
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
-const OUR_CRATES: [&str; 5] = ["linli", "runtime", "ledger", "activity", "redemption"];
+const OUR_CRATES: [&str; 6] = [
+    "linli",
+    "runtime",
+    "ledger",
+    "activity",
+    "redemption",
+    "wish",
+];
 
 /// What has to be flushed before the process ends.
 #[derive(Debug, Default)]

@@ -6,7 +6,11 @@ use journeys::{
     wire::{self, Wire},
 };
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
-use proto::{activity::v1 as act, ledger::v1 as led};
+use proto::{
+    activity::v1 as act,
+    ledger::v1 as led,
+    wish::v1::{self as wish, VisitGrade},
+};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -80,10 +84,37 @@ async fn crowd_with_saver() -> (World, String, String) {
     for _ in 0..3 {
         world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     }
+    for _ in 0..2 {
+        let somebody = world.beneficiary(VisitGrade::Weekly).await;
+        world.visit(&somebody.name, &member).await;
+        // Due at once.
+        world.beneficiary(VisitGrade::Quarterly).await;
+        let drive = world.drive(3).await;
+        world.allot(&drive, &somebody.name, 1).await.unwrap();
+        let wish = world.open_wish(&somebody.name, 2).await;
+        world.dispatch(&wish, &member).await;
+    }
     world.clock.advance(TimeDelta::days(1));
     world.redeem(world.order(&member, &offer, 1)).await.unwrap();
     world.clock.advance(TimeDelta::days(1));
     world.closed(&merchant, "2026-03-03").await;
+    for _ in 0..2 {
+        let wish = world.wish_for(wish::WishUnit::Each, 3);
+        let round = wish::CreateRoundRequest {
+            parent: world.community_name(),
+            round: Some(wish::Round {
+                title: "Spring".to_owned(),
+                wishes: vec![world.reviewed(wish.clone()).await.name],
+                ..Default::default()
+            }),
+            request_id: world.id(),
+            ..Default::default()
+        };
+        send!(world.clients.wish, create_round, round).unwrap();
+        let wish = world.published(wish).await;
+        let pledge = world.pledge_of(&wish, &member, 1);
+        world.pledge(pledge).await.unwrap();
+    }
     let mut report = String::new();
     for _ in 0..2 {
         let made = world.reported(world.report(&member, "litter")).await;
@@ -178,7 +209,11 @@ async fn every_list_gives_each_item_once_whatever_the_size_of_its_pages() {
                 let programme = format!("{}/programmes/{CASH}", world.community_name());
                 (programme.clone(), other(&programme))
             }
-            "ListPolicyRevisions" | "ListGrants" | "ListAdjustments" | "ListPublicReports" => {
+            "ListPolicyRevisions"
+            | "ListGrants"
+            | "ListAdjustments"
+            | "ListPublicReports"
+            | "ListDueVisits" => {
                 let programme = world.programme_name();
                 (programme.clone(), other(&programme))
             }

@@ -6,7 +6,6 @@ mod resident;
 mod setup;
 
 mod access;
-mod access_report;
 mod certificate;
 mod personal;
 mod terminal;
@@ -26,6 +25,8 @@ mod cancel;
 mod refusal;
 mod reversal;
 
+mod wishing;
+
 mod race;
 mod twins;
 
@@ -39,6 +40,10 @@ mod chaos;
 mod crash;
 mod outage;
 mod replicas;
+
+mod dispatch;
+mod drive;
+mod roster;
 
 mod listing;
 mod member_code;

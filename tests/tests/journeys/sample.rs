@@ -66,6 +66,14 @@ impl Sampler {
                 message.set_field(&field, value);
             }
         }
+        // An update names what it is about inside (AIP-134).
+        if descriptor.name().starts_with("Update")
+            && let Some(field) = descriptor.fields().next()
+            && let Value::Message(inner) = message.get_field_mut(&field)
+        {
+            let name = inner.descriptor().get_field_by_name("name").unwrap();
+            inner.set_field(&name, Value::String(self.text(&name)));
+        }
         message
     }
 
@@ -90,6 +98,7 @@ impl Sampler {
             Kind::Message(inner) => Value::Message(match inner.full_name() {
                 "google.protobuf.Timestamp" => self.instant(&inner, field.name()),
                 "google.protobuf.Duration" => numbers(&inner, &[60, 0]),
+                "google.protobuf.FieldMask" => mask(&inner, field),
                 "google.type.Date" => numbers(&inner, &[2026, 3, 2]),
                 _ => self.message(&inner),
             }),
@@ -118,7 +127,7 @@ impl Sampler {
             ("code", _) if comment.contains("18 digits") => "770000000000000008".to_owned(),
             ("pin", _) => "123456".to_owned(),
             ("code", _) if comment.contains("8 characters") => "K7QF-2M9X".to_owned(),
-            ("phone", _) => "13800001234".to_owned(),
+            ("phone" | "proxy_phone", _) => "13800001234".to_owned(),
             ("factor", _) => "1.5".to_owned(),
             _ if comment.contains("UUID") => own(""),
             _ => "word".to_owned(),
@@ -149,7 +158,7 @@ impl Sampler {
     fn instant(&self, descriptor: &MessageDescriptor, name: &str) -> DynamicMessage {
         let at = match name {
             "start_time" => self.now - TimeDelta::hours(2),
-            "end_time" | "cutoff_time" => self.now - TimeDelta::hours(1),
+            "end_time" | "cutoff_time" | "visit_time" => self.now - TimeDelta::hours(1),
             _ => self.now + TimeDelta::days(1),
         };
         numbers(descriptor, &[at.timestamp(), 0])
@@ -352,4 +361,16 @@ fn numbers(descriptor: &MessageDescriptor, numbers: &[i64]) -> DynamicMessage {
         message.set_field(&field, value);
     }
     message
+}
+
+/// A mask of what an update may change.
+fn mask(descriptor: &MessageDescriptor, field: &FieldDescriptor) -> DynamicMessage {
+    let paths = match field.parent_message().name() {
+        "UpdateBeneficiaryRequest" => ["household", "birth_year", "grade", "person"],
+        other => panic!("say what {other} changes"),
+    };
+    let paths = paths.map(|path| Value::String(path.to_owned())).to_vec();
+    let mut mask = DynamicMessage::new(descriptor.clone());
+    mask.set_field_by_name("paths", Value::List(paths));
+    mask
 }

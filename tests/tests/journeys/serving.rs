@@ -15,19 +15,21 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-const NAMES: [&str; 3] = [
+const NAMES: [&str; 4] = [
     "linli.ledger.v1.LedgerService",
     "linli.activity.v1.ActivityService",
     "linli.redemption.v1.RedemptionService",
+    "linli.wish.v1.WishService",
 ];
 
-fn services(world: &World) -> [(&'static str, Channel); 3] {
+fn services(world: &World) -> [(&'static str, Channel); 4] {
     let system = &world.system;
     let channel = |service: &Service| runtime::channel(&service.url()).unwrap();
     [
         (NAMES[0], channel(&system.ledger)),
         (NAMES[1], channel(&system.activity)),
         (NAMES[2], channel(&system.redemption)),
+        (NAMES[3], channel(&system.wish)),
     ]
 }
 
@@ -46,7 +48,7 @@ async fn each_port_tells_its_health_as_a_whole_and_by_service() {
             let answer = send!(health, check, health_of(service)).unwrap();
             assert_eq!(answer.status(), ServingStatus::Serving, "{name}");
         }
-        let stranger = send!(health, check, health_of("linli.wish.v1.WishService"));
+        let stranger = send!(health, check, health_of("linli.library.v1.LibraryService"));
         assert_eq!(stranger.unwrap_err().code(), Code::NotFound);
     }
 }

@@ -8,6 +8,7 @@ use proto::{
     activity::v1 as act,
     ledger::v1::{AccountKind, EntryKind},
     redemption::v1::RedemptionState,
+    wish::v1::WishUnit,
 };
 use tonic::{Code, Status};
 
@@ -30,7 +31,12 @@ async fn world() -> (World, Sampler) {
     let hold = hold.iter().find(|entry| entry.kind() == EntryKind::Hold);
     let of_member = last(&world.account_name(AccountKind::Member, Some(member.id)));
     let of_merchant = last(&world.account_name(AccountKind::Merchant, Some(merchant.id)));
+    let wish = world.wish_for(WishUnit::Each, 1000);
+    let wish = world.published(wish).await;
+    let pledge = world.pledge(world.pledge_of(&wish, &member, 1)).await;
     let there = HashMap::from([
+        ("wishes", last(&wish.name)),
+        ("pledges", last(&pledge.unwrap().name)),
         ("programmes", world.programme.to_string()),
         ("members", member.id.to_string()),
         ("merchants", merchant.id.to_string()),
@@ -189,6 +195,11 @@ async fn wrong_input_to_activity_is_refused_by_the_name_of_its_field() {
 #[tokio::test]
 async fn wrong_input_to_redemption_is_refused_by_the_name_of_its_field() {
     send_wrong("linli.redemption.v1").await;
+}
+
+#[tokio::test]
+async fn wrong_input_to_wish_is_refused_by_the_name_of_its_field() {
+    send_wrong("linli.wish.v1").await;
 }
 
 #[tokio::test]

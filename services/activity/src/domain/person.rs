@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use runtime::Sealed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -25,14 +26,9 @@ pub struct Masked {
 impl Person {
     /// Hides all of the name but its first character, and all of the phone but its last four digits.
     pub fn masked(&self) -> Masked {
-        let hidden = |count: usize| "*".repeat(count);
-        let name_length = self.name.chars().count();
-        let first: String = self.name.chars().take(1).collect();
-        let digits: Vec<char> = self.phone.chars().filter(char::is_ascii_digit).collect();
-        let last: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
         Masked {
-            name: first + &hidden(name_length.saturating_sub(1)),
-            phone: hidden(digits.len().saturating_sub(4)) + &last,
+            name: runtime::masked_name(&self.name),
+            phone: runtime::masked_phone(&self.phone),
         }
     }
 }
@@ -48,17 +44,6 @@ impl fmt::Debug for Person {
 pub struct Place {
     pub community: Community,
     pub member: Uuid,
-}
-
-/// A person that nobody can read without a key of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
-    /// Which key of the configuration.
-    pub key_id: String,
-    /// The person's own key, encrypted under that one.
-    pub wrapped_key: Vec<u8>,
-    /// The person, encrypted under their own key.
-    pub person: Vec<u8>,
 }
 
 /// In what form a person is kept.

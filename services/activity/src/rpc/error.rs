@@ -1,6 +1,6 @@
 //! Errors as the contract names them: one arm a refusal, with its text for programs, in English and in Chinese.
 
-use runtime::Reason;
+use runtime::{Reason, Unreadable};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -9,7 +9,6 @@ use crate::{
     Error,
     domain::refusal::{Refusal, Resource},
     ledger,
-    seal::Unreadable,
 };
 
 /// The domain of every error of this service.
@@ -67,13 +66,13 @@ fn unreadable(cause: &Unreadable) -> Status {
     tracing::error!(error = %cause, "A person can't be read: {cause}");
     match cause {
         Unreadable::KeyMissing { .. } => runtime::unavailable(DOMAIN, "person key"),
-        Unreadable::Damaged { member } => runtime::refusal(Reason {
+        Unreadable::Damaged { id, .. } => runtime::refusal(Reason {
             domain: DOMAIN,
             reason: "PERSON_UNREADABLE",
             code: Code::DataLoss,
             text_en: &cause.to_string(),
             text_zh: "该成员的个人信息已损坏，无法读取",
-            metadata: of(Resource::Member, member),
+            metadata: of(Resource::Member, id),
             retry_after: None,
         }),
     }

@@ -36,7 +36,7 @@ pub(super) async fn create(
     let call = call(&access, about, request_id, "CreateMember", &impersonal);
     let id = chosen_id(&mut fields, "member_id", &request.member_id);
     let member = required(&mut fields, "member", request.member);
-    let number = read_number(&mut fields, "member.number", &member.number);
+    let number = fields.optional_number("member.number", &member.number);
     let kind = read_kind(&mut fields, member.kind);
     let team = optional_neighbour(
         &mut fields,
@@ -47,7 +47,7 @@ pub(super) async fn create(
     let birth_year = read_birth_year(&mut fields, member.birth_year, activity.clock.now().year());
     let person = Person {
         name: fields.text("member.display_name", &member.display_name, 60),
-        phone: read_phone(&mut fields, &member.phone),
+        phone: fields.optional_phone("member.phone", &member.phone),
     };
     fields.finish()?;
     let Some(kind) = kind else {
@@ -183,22 +183,6 @@ fn without_person(request: &pb::CreateMemberRequest) -> pb::CreateMemberRequest 
     }
 }
 
-fn read_number(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
-    let number = fields.optional_text(field, value, 32);
-    let mut characters = number.bytes().rev();
-    let last = characters
-        .next()
-        .is_some_and(|byte| byte.is_ascii_digit() || byte.eq_ignore_ascii_case(&b'x'));
-    let is_identity_card =
-        number.len() == 18 && last && characters.all(|byte| byte.is_ascii_digit());
-    fields.check(
-        field,
-        !is_identity_card,
-        "looks like an identity-card number",
-    );
-    (!number.is_empty()).then_some(number)
-}
-
 fn read_kind(fields: &mut Fields, value: i32) -> Option<MemberKind> {
     match fields.enumeration("member.kind", value)? {
         pb::MemberKind::Resident => Some(MemberKind::Resident),
@@ -221,22 +205,6 @@ fn read_birth_year(fields: &mut Fields, value: i32, this_year: i32) -> Option<i1
         i64::from(this_year),
     );
     i16::try_from(value).ok()
-}
-
-/// The value itself is not repeated in the violation: errors are logged by clients.
-fn read_phone(fields: &mut Fields, value: &str) -> String {
-    let phone = value.trim();
-    let digits = phone.bytes().filter(u8::is_ascii_digit).count();
-    let plain = phone
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b"+- ".contains(&byte));
-    let is_phone = plain && digits >= 5 && phone.len() <= 20;
-    fields.check(
-        "member.phone",
-        phone.is_empty() || is_phone,
-        "5 to 20 digits, \"+\", \"-\" and spaces",
-    );
-    phone.to_owned()
 }
 
 fn encode(shown: MaskedMember) -> pb::Member {

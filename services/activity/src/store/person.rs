@@ -1,11 +1,12 @@
 //! The people behind the members, as they are kept: nothing is sealed or opened here.
 
+use runtime::{Due, Sealed, Share};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::domain::{
     Community,
-    person::{KeptPerson, Person, Place, Sealed},
+    person::{KeptPerson, Person, Place},
 };
 
 pub(super) struct Row {
@@ -20,10 +21,10 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn person(self) -> (Uuid, KeptPerson) {
         let person = match (self.key_id, self.wrapped_key, self.sealed) {
-            (Some(key_id), Some(wrapped_key), Some(person)) => KeptPerson::Sealed(Sealed {
+            (Some(key_id), Some(wrapped_key), Some(content)) => KeptPerson::Sealed(Sealed {
                 key_id,
                 wrapped_key,
-                person,
+                content,
             }),
             // No one was ever registered without a name.
             _ if self.display_name.is_empty() => KeptPerson::Erased,
@@ -48,7 +49,7 @@ pub async fn insert(db: impl PgExecutor<'_>, place: Place, sealed: &Sealed) -> s
         place.member,
         sealed.key_id,
         sealed.wrapped_key,
-        sealed.person,
+        sealed.content,
     )
     .execute(db)
     .await?;
@@ -94,13 +95,6 @@ pub async fn erase(db: impl PgExecutor<'_>, place: Place) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Who are to be sealed: those of one community that are sealed under one key, or under none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    pub community: Community,
-    pub key_id: Option<String>,
-}
-
 /// Finds persons that are kept in plain or under one of these keys, other than those that can't be read.
 pub async fn find_due(
     db: impl PgExecutor<'_>,
@@ -129,7 +123,7 @@ pub async fn find_due(
     .fetch_optional(db)
     .await?;
     Ok(row.map(|row| Due {
-        community: Community(row.community_id),
+        community: row.community_id,
         key_id: row.key_id,
     }))
 }
@@ -153,7 +147,7 @@ pub async fn lock_due(
                 limit $4
                 for no key update skip locked
                 "#,
-                due.community.0,
+                due.community,
                 key_id,
                 unreadable,
                 limit,
@@ -172,7 +166,7 @@ pub async fn lock_due(
                 limit $2
                 for no key update skip locked
                 "#,
-                due.community.0,
+                due.community,
                 limit,
             )
             .fetch_all(db)
@@ -211,25 +205,16 @@ pub async fn set_sealed(
         &members,
         &key_ids,
         &column(|sealed| &sealed.wrapped_key),
-        &column(|sealed| &sealed.person),
+        &column(|sealed| &sealed.content),
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// How many persons are sealed under a key, or are kept in plain still.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
-    /// `None`: in plain.
-    pub key_id: Option<String>,
-    pub persons: i64,
-}
-
 /// How many persons are kept in which way, over all communities.
 pub async fn count(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Share>> {
-    sqlx::query_as!(
-        Share,
+    let rows = sqlx::query!(
         r#"
         -- activity.person_count
         select key_id, count(*) as "persons!" from activity.member_person
@@ -240,7 +225,12 @@ pub async fn count(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Share>> {
         "#,
     )
     .fetch_all(db)
-    .await
+    .await?;
+    let shares = rows.into_iter().map(|row| Share {
+        key_id: row.key_id,
+        rows: row.persons,
+    });
+    Ok(shares.collect())
 }
 
 /// A few of those that are sealed under a key.
@@ -270,7 +260,7 @@ pub async fn sample(
         let sealed = Sealed {
             key_id: key_id.to_owned(),
             wrapped_key: row.wrapped_key,
-            person: row.sealed,
+            content: row.sealed,
         };
         (place, sealed)
     });

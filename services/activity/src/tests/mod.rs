@@ -16,12 +16,12 @@ mod verifying;
 mod waiting;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use runtime::{Access, Client, Clock, Ids, TestDatabase};
+use runtime::{Access, Client, Clock, Ids, KeyRing, TestDatabase};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    Activity, Error, KeyRing, ROLE,
+    Activity, Error, ROLE,
     domain::{
         Community,
         call::Call,

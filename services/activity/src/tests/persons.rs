@@ -2,12 +2,12 @@
 
 use prost::Message;
 use proto::activity::v1::{self as pb, activity_service_server::ActivityService};
-use runtime::{Progress, asked};
+use runtime::{Progress, Unreadable, asked};
 use sha2::{Digest, Sha256};
 use tonic::Code;
 
 use super::*;
-use crate::{rpc::Service, seal::Unreadable, sealer::Sealer};
+use crate::{domain::person::Place, rpc::Service, seal, sealer::Sealer};
 
 pub(super) const NAME: &str = "王小明";
 pub(super) const PHONE: &str = "13912345678";
@@ -117,8 +117,8 @@ impl World {
     /// How many persons are under each key.
     pub(super) async fn shares(&self) -> Vec<(Option<String>, i64)> {
         let shares = store::person::count(&self.pool).await.unwrap();
-        let some = shares.into_iter().filter(|share| share.persons > 0);
-        some.map(|share| (share.key_id, share.persons)).collect()
+        let some = shares.into_iter().filter(|share| share.rows > 0);
+        some.map(|share| (share.key_id, share.rows)).collect()
     }
 }
 
@@ -153,6 +153,10 @@ fn id(entry: &str) -> Option<String> {
 
 async fn run_until_idle(sealer: &Sealer) {
     while sealer.run().await.unwrap() == Progress::More {}
+}
+
+fn damaged(community: Community, member: Uuid) -> Unreadable {
+    seal::sealed_for(Place { community, member }).damaged()
 }
 
 fn unreadable<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Unreadable {
@@ -260,7 +264,7 @@ async fn persons_that_were_swapped_are_refused_by_name_of_the_member() {
     .unwrap();
 
     for member in [&one, &other] {
-        let damaged = Unreadable::Damaged { member: member.id };
+        let damaged = damaged(world.community, member.id);
         let read = world.activity.get_member(world.community, member.id).await;
         assert_eq!(unreadable(read), damaged);
         let call = world.call("RevealMember");
@@ -281,7 +285,7 @@ async fn persons_that_were_swapped_are_refused_by_name_of_the_member() {
         assert_eq!(shown.masked.name, if is_whole { "王**" } else { "" });
     }
 
-    let status = tonic::Status::from(Error::from(Unreadable::Damaged { member: one.id }));
+    let status = tonic::Status::from(Error::from(damaged(world.community, one.id)));
     assert_eq!(status.code(), Code::DataLoss);
     assert!(status.message().contains(&one.id.to_string()), "{status}");
     // What needs no person goes on.

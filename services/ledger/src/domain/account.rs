@@ -39,6 +39,8 @@ pub enum AccountKind {
     Merchant = 4,
     /// What a programme's members were paid in money.
     PaidOut = 5,
+    /// What members gave to wishes.
+    Wish = 6,
 }
 
 impl TryFrom<i16> for AccountKind {
@@ -51,6 +53,7 @@ impl TryFrom<i16> for AccountKind {
             Self::Member,
             Self::Merchant,
             Self::PaidOut,
+            Self::Wish,
         ]
         .into_iter()
         .find(|kind| *kind as i16 == number)
@@ -243,15 +246,9 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_contract() {
-        use AccountKind::{Expired, Issuing, Member, Merchant, PaidOut};
-        let numbers = [
-            (Issuing, 1),
-            (Expired, 2),
-            (Member, 3),
-            (Merchant, 4),
-            (PaidOut, 5),
-        ];
-        for (kind, number) in numbers {
+        use AccountKind::{Expired, Issuing, Member, Merchant, PaidOut, Wish};
+        let kinds = [Issuing, Expired, Member, Merchant, PaidOut, Wish];
+        for (kind, number) in kinds.into_iter().zip(1..) {
             assert_eq!(kind as i16, number);
             assert_eq!(AccountKind::try_from(number), Ok(kind));
         }

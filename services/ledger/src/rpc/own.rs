@@ -111,7 +111,9 @@ fn owns(access: &Access, community: CommunityId, account: &Account) -> bool {
     let kind = match account.definition.kind {
         AccountKind::Member => "members",
         AccountKind::Merchant => "merchants",
-        AccountKind::Issuing | AccountKind::Expired | AccountKind::PaidOut => return false,
+        AccountKind::Issuing | AccountKind::Expired | AccountKind::PaidOut | AccountKind::Wish => {
+            return false;
+        }
     };
     let owner = account.definition.owner;
     owner.is_some_and(|owner| access.owns(community.0, kind, owner))

@@ -202,6 +202,7 @@ fn kind(kind: AccountKind) -> pb::AccountKind {
         AccountKind::Member => pb::AccountKind::Member,
         AccountKind::Merchant => pb::AccountKind::Merchant,
         AccountKind::PaidOut => pb::AccountKind::PaidOut,
+        AccountKind::Wish => pb::AccountKind::Wish,
     }
 }
 

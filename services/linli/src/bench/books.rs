@@ -135,7 +135,10 @@ impl Books {
             _ if id == self.limited => Some(-BUDGET),
             _ if id == self.hot => None,
             AccountKind::Merchant | AccountKind::Member | AccountKind::PaidOut => Some(0),
-            AccountKind::Issuing | AccountKind::Expired | AccountKind::Unspecified => None,
+            AccountKind::Issuing
+            | AccountKind::Expired
+            | AccountKind::Wish
+            | AccountKind::Unspecified => None,
         };
         let expiry_account = match kind {
             AccountKind::Member => self.account_name(self.expired),

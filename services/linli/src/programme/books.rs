@@ -10,7 +10,7 @@ use proto::{
 use runtime::Problem;
 use sha2::{Digest, Sha256};
 
-use super::{Figures, Programme, numbering::Numbering, replay::Answers};
+use super::{Figures, Programme, numbering::Numbering, replay::Answers, wishes};
 use crate::{call, rpc::failure, system::Clients};
 
 const PAGE_SIZE: i32 = 1000;
@@ -32,11 +32,13 @@ pub async fn take(
     let members = books.accounts(AccountKind::Member).await?;
     let merchants = books.accounts(AccountKind::Merchant).await?;
     let trial = books.trial_balance().await?;
+    let wishes = wishes::tally(programme, numbering, clients).await?;
 
     let balance = |kind| trial.get(&kind).copied().unwrap_or_default();
     let expired = balance(AccountKind::Expired);
-    let spent = shops.values().map(|shop| shop.captured).sum();
-    let returned = shops.values().map(|shop| shop.reversed).sum();
+    let captured: i64 = shops.values().map(|shop| shop.captured).sum();
+    let spent = captured + wishes.spent;
+    let returned: i64 = shops.values().map(|shop| shop.reversed).sum();
     let redemptions = shops.values().map(|shop| shop.redemptions).sum();
     let reversals = shops.values().map(|shop| shop.reversals).sum();
     let outstanding: i64 = members.values().map(|account| account.balance).sum();
@@ -50,9 +52,10 @@ pub async fn take(
     agree("outstanding", outstanding, balance(AccountKind::Member))?;
     agree(
         "taken by merchants",
-        spent - returned,
+        captured - returned,
         balance(AccountKind::Merchant),
     )?;
+    agree("given to wishes", wishes.spent, balance(AccountKind::Wish))?;
     agree(
         "granted less expired and spent plus returned",
         summary.granted - expired - spent + returned,
@@ -89,7 +92,7 @@ pub async fn take(
             .filter(|(_, shop)| shop.redemptions > 0)
             .map(|(number, shop)| (number, shop.captured - shop.reversed))
             .collect(),
-        wishes: BTreeMap::new(),
+        wishes: wishes.states,
         balances_sha256: books.balances_sha256(&members),
     })
 }

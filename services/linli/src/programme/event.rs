@@ -1,10 +1,10 @@
 //! What happened in a programme, in the order in which it is applied.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Programme,
-    record::{Redemption, Reversal, Service},
+    record::{Pledge, Redemption, Reversal, Service, Wish},
     report::Report,
 };
 
@@ -21,6 +21,14 @@ pub enum Event<'a> {
     Redemption(&'a Redemption),
     /// What a member took was given back.
     Reversal(&'a Redemption, Reversal),
+    /// A wish was published.
+    Publication(&'a Wish),
+    /// A part of a wish was pledged.
+    Pledge(&'a Pledge),
+    /// What was pledged was delivered and confirmed.
+    Fulfilment(&'a Pledge, DateTime<Utc>),
+    /// A wish was closed.
+    Close(&'a Wish),
 }
 
 impl<'a> Event<'a> {
@@ -32,6 +40,18 @@ impl<'a> Event<'a> {
             Self::Report(report) => report.decided_at,
             Self::Redemption(redemption) => redemption.at,
             Self::Reversal(_, reversal) => reversal.at,
+            Self::Publication(wish) => wish.published_at,
+            Self::Pledge(pledge) => pledge.at,
+            Self::Fulfilment(_, at) => *at,
+            Self::Close(wish) => wish.closes_at,
+        }
+    }
+
+    /// Where the clock has to stand for it. A wish is open at its close, and closed right behind it.
+    pub fn moment(&self) -> DateTime<Utc> {
+        match self {
+            Self::Close(wish) => wish.closes_at + TimeDelta::microseconds(1),
+            other => other.at(),
         }
     }
 
@@ -44,6 +64,10 @@ impl<'a> Event<'a> {
             Self::Report(report) => (1, &report.number),
             Self::Redemption(redemption) => (2, &redemption.number),
             Self::Reversal(redemption, _) => (3, &redemption.number),
+            Self::Publication(wish) => (4, &wish.number),
+            Self::Pledge(pledge) => (5, &pledge.number),
+            Self::Fulfilment(pledge, _) => (6, &pledge.number),
+            Self::Close(wish) => (7, &wish.number),
         };
         (self.at(), kind, number)
     }
@@ -60,6 +84,16 @@ pub fn events(programme: &Programme) -> Vec<Event<'_>> {
         events.push(Event::Redemption(redemption));
         if let Some(reversal) = redemption.reversal {
             events.push(Event::Reversal(redemption, reversal));
+        }
+    }
+    for wish in &records.wishes {
+        events.push(Event::Publication(wish));
+        events.push(Event::Close(wish));
+    }
+    for pledge in &records.pledges {
+        events.push(Event::Pledge(pledge));
+        if let Some(at) = pledge.fulfilled_at {
+            events.push(Event::Fulfilment(pledge, at));
         }
     }
     events.retain(|event| event.at() <= programme.settings.as_of);
@@ -101,6 +135,10 @@ mod tests {
                 Event::Submission(report) | Event::Report(report) => report.number.clone(),
                 Event::Redemption(redemption) => redemption.number.clone(),
                 Event::Reversal(redemption, _) => format!("-{}", redemption.number),
+                Event::Publication(wish) => wish.number.clone(),
+                Event::Pledge(pledge) => pledge.number.clone(),
+                Event::Fulfilment(pledge, _) => format!("{}!", pledge.number),
+                Event::Close(wish) => format!("-{}", wish.number),
             })
             .collect();
         assert_eq!(order, ["R10", "R9", "X1", "X2", "-X1", "-X2"]);
@@ -121,7 +159,7 @@ mod tests {
         let (count, last) = (all.len(), all[all.len() - 1].at());
         programme.settings.as_of = last;
         assert_eq!(events(&programme).len(), count);
-        programme.settings.as_of = last - chrono::TimeDelta::seconds(1);
+        programme.settings.as_of = last - TimeDelta::seconds(1);
         assert!(events(&programme).len() < count);
     }
 }

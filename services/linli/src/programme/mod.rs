@@ -20,6 +20,7 @@ mod report;
 mod settings;
 mod setup;
 mod table;
+mod wishes;
 
 pub use event::{Event, events};
 pub use figures::{Comparison, Figures, compare};
@@ -27,12 +28,6 @@ pub use numbering::Numbering;
 pub use record::Records;
 pub use replay::{first_instant, replay};
 pub use settings::Settings;
-
-/// What this system does not do yet, by the table that would need it.
-const UNSUPPORTED: [(&str, &str); 2] = [
-    ("wishes.csv", "micro-wishes"),
-    ("pledges.csv", "pledges to micro-wishes"),
-];
 
 /// Everything in a programme's folder.
 #[derive(Debug, Clone)]
@@ -75,7 +70,7 @@ impl Programme {
         };
         Ok(Self {
             folder: folder.to_owned(),
-            records: Records::read(folder)?,
+            records: Records::read(folder, &settings.asset)?,
             settings,
             published,
             expected,
@@ -89,21 +84,10 @@ fn check_tables(folder: &Path) -> Result<(), Problem> {
     for entry in fs::read_dir(folder).map_err(wrong)? {
         let name = entry.map_err(wrong)?.file_name();
         let Some(name) = name.to_str() else { continue };
-        let known =
-            record::TABLES.contains(&name) || UNSUPPORTED.iter().any(|(table, _)| *table == name);
-        if name.ends_with(".csv") && !known {
+        if name.ends_with(".csv") && !record::TABLES.contains(&name) {
             return Err(Problem::new(format!(
                 "{} is no table of a programme: rename or remove it",
                 folder.join(name).display()
-            )));
-        }
-    }
-    for (table, what) in UNSUPPORTED {
-        let path = folder.join(table);
-        if table::has_rows(&path)? {
-            return Err(Problem::new(format!(
-                "{} has rows, and {what} can't be replayed yet",
-                path.display()
             )));
         }
     }
@@ -187,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_of_what_is_not_supported_yet_does_no_harm() {
-        with("wishes.csv", "wish_no,target\n").unwrap();
+        with("reports.csv", "report_no,member_no\n").unwrap();
     }
 
     #[test]

@@ -14,8 +14,12 @@ use super::{
     table::{self, Row},
 };
 
+mod wishes;
+
+pub use wishes::{Pledge, Pledger, Wish};
+
 /// The names of all tables that can be replayed.
-pub const TABLES: [&str; 7] = [
+pub const TABLES: [&str; 9] = [
     "teams.csv",
     "members.csv",
     "merchants.csv",
@@ -23,6 +27,8 @@ pub const TABLES: [&str; 7] = [
     "services.csv",
     "reports.csv",
     "redemptions.csv",
+    "wishes.csv",
+    "pledges.csv",
 ];
 /// What the contracts take for a price or a stock.
 const MAX_COUNT: i64 = 1_000_000_000;
@@ -161,15 +167,23 @@ pub struct Records {
     pub reports: Vec<Report>,
     /// `redemptions.csv`.
     pub redemptions: Vec<Redemption>,
+    /// `wishes.csv`.
+    pub wishes: Vec<Wish>,
+    /// `pledges.csv`.
+    pub pledges: Vec<Pledge>,
 }
 
 impl Records {
-    /// Reads the tables of a folder.
-    pub fn read(folder: &Path) -> Result<Self, Problem> {
+    /// Reads the tables of a folder, of a programme with this asset.
+    pub fn read(folder: &Path, asset: &str) -> Result<Self, Problem> {
         let mut teams = Numbers::default();
         let mut members = Numbers::default();
         let mut merchants = Numbers::default();
         let mut offers = Numbers::default();
+        let mut own = Numbers::default();
+        let wishes = read(folder, "wishes.csv", wishes::WISH, |row| {
+            wishes::wish(row, &mut own, asset)
+        })?;
         Ok(Self {
             teams: read(folder, "teams.csv", TEAM, |row| team(row, &mut teams))?,
             members: read(folder, "members.csv", MEMBER, |row| {
@@ -194,6 +208,13 @@ impl Records {
                     redemption(row, &mut redemptions, &members, &offers)
                 })?
             },
+            pledges: {
+                let mut pledges = Numbers::default();
+                read(folder, "pledges.csv", wishes::PLEDGE, |row| {
+                    wishes::pledge(row, &mut pledges, &members, &wishes)
+                })?
+            },
+            wishes,
         })
     }
 }

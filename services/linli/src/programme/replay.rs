@@ -18,6 +18,7 @@ use super::{
     record::{Redemption, Reversal, Service},
     report::{self, Report},
     setup,
+    wishes::WishRun,
 };
 use crate::{call, progress::Progress, rpc::failure, system::Clients};
 
@@ -50,18 +51,31 @@ pub async fn replay(
     let mut run = Run {
         clients,
         numbering: &numbering,
+        wishes: WishRun {
+            clients,
+            numbering: &numbering,
+            pledged: HashSet::new(),
+        },
         answers: Answers::default(),
     };
     let events = events(programme);
     progress.expect(events.len());
     for (index, event) in events.iter().enumerate() {
-        go_to(event.at()).await?;
+        go_to(event.moment()).await?;
         match event {
             Event::Service(service) => run.service(service).await?,
             Event::Submission(report) => report::submit(report, &numbering, clients).await?,
             Event::Report(report) => run.report(report).await?,
             Event::Redemption(redemption) => run.redemption(redemption).await?,
             Event::Reversal(redemption, reversal) => run.reversal(redemption, *reversal).await?,
+            Event::Publication(wish) => run.wishes.publish(wish).await?,
+            Event::Pledge(pledge) => {
+                if !run.wishes.pledge(pledge).await? {
+                    run.answers.refuse("pledge_refused");
+                }
+            }
+            Event::Fulfilment(pledge, _) => run.wishes.fulfil(pledge).await?,
+            Event::Close(wish) => run.wishes.close(wish).await?,
         }
         progress.advance(index + 1, event.at());
     }
@@ -92,6 +106,7 @@ impl Answers {
 struct Run<'a> {
     clients: &'a Clients,
     numbering: &'a Numbering,
+    wishes: WishRun<'a>,
     answers: Answers,
 }
 

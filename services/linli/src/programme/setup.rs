@@ -9,6 +9,7 @@ use super::{
     Programme,
     numbering::Numbering,
     record::{Member, Merchant, Offer},
+    wishes,
 };
 use crate::{call, rpc::failure, system::Clients};
 
@@ -46,7 +47,18 @@ pub async fn set_up(
     }
     all(records.members.iter().map(|member| steps.member(member))).await?;
     all(records.merchants.iter().map(|shop| steps.merchant(shop))).await?;
-    all(records.offers.iter().map(|offer| steps.offer(offer))).await
+    all(records.offers.iter().map(|offer| steps.offer(offer))).await?;
+    let mut requesters: Vec<&str> = records
+        .wishes
+        .iter()
+        .map(|wish| &wish.requester[..])
+        .collect();
+    requesters.sort_unstable();
+    requesters.dedup();
+    let requester = |number: &&str| wishes::enrol(number, numbering, clients);
+    all(requesters.iter().map(requester)).await?;
+    let wish = |wish| wishes::set_up(wish, numbering, clients);
+    all(records.wishes.iter().map(wish)).await
 }
 
 struct Steps<'a> {

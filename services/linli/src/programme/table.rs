@@ -31,20 +31,6 @@ pub fn read(
     parse(file, &text, columns)
 }
 
-/// Whether a table has anything under its header, whatever its columns are.
-pub fn has_rows(path: &Path) -> Result<bool, Problem> {
-    let file = path.display().to_string();
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(Problem::new(format!("can't read {file}: {error}"))),
-    };
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(&text[..]);
-    Ok(reader.byte_records().next().is_some())
-}
-
 fn parse(
     file: Arc<str>,
     text: &[u8],

@@ -68,6 +68,7 @@ fn account_kind(fields: &mut Fields, field: &str, value: i32) -> Option<AccountK
         pb::AccountKind::Member => AccountKind::Member,
         pb::AccountKind::Merchant => AccountKind::Merchant,
         pb::AccountKind::PaidOut => AccountKind::PaidOut,
+        pb::AccountKind::Wish => AccountKind::Wish,
     })
 }
 

@@ -2,12 +2,15 @@
 
 use std::fs;
 
-use proto::activity::v1::ReportUrgency;
+use proto::{
+    activity::v1::ReportUrgency,
+    wish::v1::{WishScope, WishUnit},
+};
 
 use super::*;
 use crate::programme::report::Outcome;
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 9] = [
     ("teams.csv", "team_no,name,colour\nT1,Blue,blue\n"),
     (
         "members.csv",
@@ -40,6 +43,18 @@ const TABLES: [(&str, &str); 7] = [
          X1,M1,O1,2,2024-05-02T10:00:00+08:00,2024-05-02T10:00:00+08:00,1\n\
          X2,M2,O1,1,2024-05-02T10:00:00+08:00,,\n",
     ),
+    (
+        "wishes.csv",
+        "wish_no,requester_no,category,scope,priority,title,target,unit,published_at,closes_at\n\
+         W1,N1,material,individual,high,Fan,40,points,2024-05-01T10:00:00+08:00,2024-05-31T10:00:00+08:00\n\
+         W2,N1,skill,common,low,Bench,1,each,2024-05-01T10:00:00+08:00,2024-05-31T10:00:00+08:00\n",
+    ),
+    (
+        "pledges.csv",
+        "pledge_no,wish_no,pledger,pledger_kind,quantity,at,fulfilled_at\n\
+         G1,W1,M1,member,20,2024-05-03T10:00:00+08:00,2024-05-04T10:00:00+08:00\n\
+         G2,W2,ORG1,company,1,2024-05-03T10:00:00+08:00,\n",
+    ),
 ];
 
 /// Reads the tables above after a change of one of them.
@@ -53,7 +68,7 @@ fn with(table: &str, right: &str, wrong: &str) -> Result<Records, Problem> {
         }
         fs::write(folder.path().join(name), text).unwrap();
     }
-    Records::read(folder.path())
+    Records::read(folder.path(), "points")
 }
 
 #[test]
@@ -76,11 +91,53 @@ fn every_table_is_read() {
     assert_eq!(records.reports[2].urgency, ReportUrgency::Yellow);
     assert_eq!(records.redemptions[0].reversal.unwrap().quantity, 1);
     assert_eq!(records.redemptions[1].reversal, None);
+    assert_eq!(records.wishes[0].unit, WishUnit::Points);
+    assert_eq!(records.wishes[1].scope, WishScope::Common);
+    assert!(matches!(&records.pledges[0].pledger, Pledger::Member(number) if number == "M1"));
+    assert!(matches!(&records.pledges[1].pledger, Pledger::Company(_)));
+    assert_eq!(records.pledges[1].fulfilled_at, None);
 }
 
 #[test]
 fn each_fault_is_told_in_one_line() {
     for (table, right, wrong, expected) in [
+        (
+            "wishes.csv",
+            "W2,",
+            "W1,",
+            "line 3: wish_no is there twice: \"W1\"",
+        ),
+        ("wishes.csv", "each", "CNY", "line 3: unit is none of"),
+        (
+            "wishes.csv",
+            "2024-05-31",
+            "2024-04-30",
+            "line 2: closes_at is before published_at",
+        ),
+        (
+            "pledges.csv",
+            "G1,W1",
+            "G1,W9",
+            "line 2: wish_no is not known: \"W9\"",
+        ),
+        (
+            "pledges.csv",
+            "M1,member",
+            "M9,member",
+            "line 2: pledger is not known: \"M9\"",
+        ),
+        (
+            "pledges.csv",
+            "M1,member",
+            "ORG1,organisation",
+            "line 2: pledger_kind pledges points",
+        ),
+        (
+            "pledges.csv",
+            "2024-05-04",
+            "2024-05-02",
+            "line 2: fulfilled_at is before at",
+        ),
         (
             "members.csv",
             "M2,",

@@ -4,7 +4,7 @@ use journeys::World;
 use serde_json::{Value, json};
 
 /// A request that is about a report, or about its reporter.
-pub fn request(world: &World, (report, member): (&str, &str), method: &str) -> Value {
+pub(super) fn request(world: &World, (report, member): (&str, &str), method: &str) -> Value {
     let (parent, programme) = (world.community_name(), world.programme_name());
     match method {
         "CreateReport" => json!({"parent": parent, "report": {

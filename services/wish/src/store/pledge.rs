@@ -1,0 +1,255 @@
+//! Pledges. Whoever writes one has locked its wish.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use super::{Window, find, unknown, word};
+use crate::domain::{
+    Community,
+    pledge::{Pledge, PledgeState, Pledger},
+};
+
+struct Row {
+    pledge_id: Uuid,
+    wish_id: Uuid,
+    programme_id: Uuid,
+    kind: String,
+    member_id: Option<Uuid>,
+    organisation: Option<String>,
+    quantity: i64,
+    in_points: bool,
+    state: String,
+    evidence: Vec<String>,
+    note: String,
+    created_at: DateTime<Utc>,
+    delivered_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    closes_at: DateTime<Utc>,
+    confirms_until: DateTime<Utc>,
+    is_settling: bool,
+}
+
+const STATES: [(&str, PledgeState); 7] = [
+    ("pending", PledgeState::Pending),
+    ("active", PledgeState::Active),
+    ("delivered", PledgeState::Delivered),
+    ("confirmed", PledgeState::Confirmed),
+    ("withdrawn", PledgeState::Withdrawn),
+    ("revoked", PledgeState::Revoked),
+    ("lapsed", PledgeState::Lapsed),
+];
+
+impl Row {
+    fn pledge(self, community: Community) -> sqlx::Result<Pledge> {
+        let pledger = match (&self.kind[..], self.member_id, self.organisation) {
+            ("member", Some(member), None) => Pledger::Member(member),
+            ("organisation", None, Some(name)) => Pledger::Organisation(name),
+            ("company", None, Some(name)) => Pledger::Company(name),
+            (other, ..) => return Err(unknown(other)),
+        };
+        Ok(Pledge {
+            community,
+            id: self.pledge_id,
+            wish: self.wish_id,
+            programme: self.programme_id,
+            pledger,
+            quantity: self.quantity,
+            in_points: self.in_points,
+            state: find(&STATES, &self.state)?,
+            evidence: self.evidence,
+            note: self.note,
+            created_at: self.created_at,
+            delivered_at: self.delivered_at,
+            ended_at: self.ended_at,
+            closes_at: self.closes_at,
+            confirms_until: self.confirms_until,
+            is_settling: self.is_settling,
+        })
+    }
+}
+
+/// Adds a pledge.
+pub async fn insert(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()> {
+    let (kind, member, organisation) = match &pledge.pledger {
+        Pledger::Member(member) => ("member", Some(*member), None),
+        Pledger::Organisation(name) => ("organisation", None, Some(name)),
+        Pledger::Company(name) => ("company", None, Some(name)),
+    };
+    sqlx::query!(
+        r#"
+        -- wish.pledge_insert
+        insert into wish.pledge
+            (community_id, pledge_id, wish_id, programme_id, kind, member_id, organisation, quantity, in_points, state, evidence, note,
+            created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        "#,
+        pledge.community.0,
+        pledge.id,
+        pledge.wish,
+        pledge.programme,
+        kind,
+        member,
+        organisation,
+        pledge.quantity,
+        pledge.in_points,
+        word(&STATES, &pledge.state),
+        &pledge.evidence,
+        pledge.note,
+        pledge.created_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Returns a pledge as it was last written.
+pub async fn find_one(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    id: Uuid,
+) -> sqlx::Result<Option<Pledge>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        -- wish.pledge_find
+        select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            exists (
+                select from wish.operation o
+                where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
+            ) as "is_settling!"
+        from wish.pledge p
+        join wish.wish w on w.community_id = $1 and w.wish_id = p.wish_id
+        where p.community_id = $1 and p.pledge_id = $2
+        "#,
+        community.0,
+        id,
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| row.pledge(community)).transpose()
+}
+
+/// A wish's pledges that may still come to something.
+pub async fn open(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    wish: Uuid,
+) -> sqlx::Result<Vec<Pledge>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        -- wish.pledge_open
+        select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            exists (
+                select from wish.operation o
+                where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
+            ) as "is_settling!"
+        from wish.pledge p
+        join wish.wish w on w.community_id = $1 and w.wish_id = p.wish_id
+        where p.community_id = $1 and p.wish_id = $2 and p.state in ('active', 'delivered')
+        order by p.pledge_id
+        "#,
+        community.0,
+        wish,
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| row.pledge(community)).collect()
+}
+
+/// Which pledges a list is of.
+#[derive(Debug)]
+pub struct PledgeFilter {
+    pub community: Community,
+    pub wish: Option<Uuid>,
+    pub member: Option<Uuid>,
+}
+
+/// Pledges by id.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    filter: &PledgeFilter,
+    window: Window<Uuid>,
+) -> sqlx::Result<Vec<Pledge>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        -- wish.pledge_list
+        select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            exists (
+                select from wish.operation o
+                where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
+            ) as "is_settling!"
+        from wish.pledge p
+        join wish.wish w on w.community_id = $1 and w.wish_id = p.wish_id
+        where p.community_id = $1 and p.pledge_id > $2
+            and ($3::uuid is null or p.wish_id = $3) and ($4::uuid is null or p.member_id = $4)
+        order by p.pledge_id
+        limit $5
+        "#,
+        filter.community.0,
+        window.after,
+        filter.wish,
+        filter.member,
+        window.limit,
+    )
+    .fetch_all(db)
+    .await?;
+    let community = filter.community;
+    rows.into_iter().map(|row| row.pledge(community)).collect()
+}
+
+/// Writes what moves of a pledge.
+pub async fn update(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.pledge_update
+        update wish.pledge
+        set state = $3, evidence = $4, note = $5, delivered_at = $6, ended_at = $7
+        where community_id = $1 and pledge_id = $2
+        "#,
+        pledge.community.0,
+        pledge.id,
+        word(&STATES, &pledge.state),
+        &pledge.evidence,
+        pledge.note,
+        pledge.delivered_at,
+        pledge.ended_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes a pledge that the ledger refused to hold points for, with its step.
+pub async fn delete(
+    db: &mut sqlx::PgConnection,
+    community: Community,
+    id: Uuid,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.pledge_operation_delete
+        delete from wish.operation where community_id = $1 and pledge_id = $2
+        "#,
+        community.0,
+        id,
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        r#"
+        -- wish.pledge_delete
+        delete from wish.pledge where community_id = $1 and pledge_id = $2
+        "#,
+        community.0,
+        id,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
