@@ -18,6 +18,9 @@ use crate::{
     store::{self, wish::WishFilter},
 };
 
+/// Code of the asset that is money.
+const CASH: &str = "CNY";
+
 /// A wish to write down.
 #[derive(Debug, Clone)]
 pub(crate) struct NewWish {
@@ -103,7 +106,7 @@ impl Wishes {
         self.conclude(tx, call, outcome).await
     }
 
-    /// Sees that the programme is there, and that points have an account to go to. Returns the programme's asset.
+    /// Sees that the programme is there, that its asset may be spent, and that points have an account to go to. Returns the programme's asset.
     async fn prepare(
         &self,
         community: Community,
@@ -120,6 +123,10 @@ impl Wishes {
             id: new.programme,
         })?;
         if new.unit == NewUnit::Points {
+            if asset == CASH {
+                let programme = new.programme;
+                return Err(Refusal::CashProgramme { programme }.into());
+            }
             let account = (community, new.programme, &asset[..]);
             self.ledger.open_account(account, deadline).await?;
         }

@@ -3,6 +3,7 @@
 mod of_payout;
 mod of_report;
 mod of_settlement;
+mod of_till;
 mod of_wish;
 
 use http::StatusCode;
@@ -233,28 +234,6 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         of_reports if of_reports.contains("Report") || of_reports == "SuggestDuplicates" => {
             of_report::request(world, (&corner.report, member), of_reports)
         }
-        "CreateStore" => json!({
-            "parent": merchant,
-            "store": {"number": world.id()[24..], "displayName": "Corner"},
-        }),
-        "ListStores" | "ListTerminals" => json!({"parent": merchant}),
-        "CreatePairingCode" => json!({"parent": corner.store}),
-        "PairTerminal" => json!({"parent": parent, "code": "0000-0000", "displayName": "Till"}),
-        "RotateTerminalKey" | "GetTerminal" => json!({"name": corner.terminal}),
-        "RevokeTerminal" => json!({"name": corner.terminal, "reason": "no"}),
-        "CreateMemberCode" | "CreateMemberCard" | "ListMemberCards" => json!({"parent": member}),
-        "ResolveMemberCode" => {
-            json!({"parent": parent, "merchant": merchant, "code": "770000000000000008"})
-        }
-        "CreateOfflineCodes" => {
-            json!({"parent": member, "programme": programme, "count": 1, "points": 1})
-        }
-        "ListOfflineCodes" => json!({"parent": member}),
-        "SubmitOfflineRedemption" => json!({
-            "parent": parent, "code": "lo1.A", "offer": corner.offer, "quantity": 1, "redeemTime": "2026-01-01T00:00:00Z",
-        }),
-        "ResetMemberCardPin" | "RevokeMemberCard" => json!({"name": corner.card}),
-        "GetVerifierKey" | "GetOfflineCodeKeys" => json!({}),
         "ListAccounts"
         | "StreamTransfers"
         | "WatchEntries"
@@ -273,6 +252,7 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         }
         other => of_settlement::request(world, merchant, other)
             .or_else(|| of_payout::request(world, member, other))
+            .or_else(|| of_till::request(world, corner, other))
             .unwrap_or_else(|| of_wish::request(world, corner, other, role)),
     };
     let fields = request.as_object_mut().unwrap();

@@ -1,7 +1,7 @@
 //! Cash rewards beside points: what everyone sees of them, and that the two never mix.
 
 use journeys::{World, date, refused, send};
-use proto::activity::v1 as act;
+use proto::{activity::v1 as act, wish::v1 as wish};
 use runtime::{Holder, Role};
 use uuid::Uuid;
 
@@ -32,6 +32,14 @@ async fn money_is_spent_nowhere_and_points_are_never_paid_out() {
         world.advance(&member, 1, 10)
     );
     assert_eq!(refused(&codes.unwrap_err()).reason, "CASH_PROGRAMME");
+    let wish = wish::CreateWishRequest {
+        parent: world.community_name(),
+        wish: Some(world.wish_for(wish::WishUnit::Points, 10)),
+        request_id: world.id(),
+        ..Default::default()
+    };
+    let wish = send!(world.clients.wish, create_wish, wish).unwrap_err();
+    assert_eq!(refused(&wish).reason, "CASH_PROGRAMME");
     let account = world.points(&member).await;
     assert_eq!((account.balance, account.held), (6_000, 0));
 

@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(kind as i16, number);
             assert_eq!(AccountKind::try_from(number), Ok(kind));
         }
-        assert_eq!(AccountKind::try_from(6), Err(6));
+        assert_eq!(AccountKind::try_from(7), Err(7));
     }
 
     #[test]

@@ -237,6 +237,7 @@ impl Document {
             "google.protobuf.Duration" => {
                 json!({"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$"})
             }
+            "google.protobuf.FieldMask" => json!({"type": "string"}),
             name => {
                 self.wanted.push_back(message.clone());
                 reference(name)

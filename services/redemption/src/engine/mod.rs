@@ -123,8 +123,13 @@ impl Engine {
                 _place: Some(place.map_err(|_| Error::Busy)?),
             }))
         })?;
-        // Without an answer it was dropped, or the worker has died; the same call may be made again.
-        answered.await.unwrap_or(Err(Error::Conflict))
+        // Without an answer it was dropped, for its time was over, or the worker has died; the same call may be made again.
+        answered
+            .await
+            .unwrap_or_else(|_| match deadline.has_passed() {
+                true => Err(Error::Unavailable("redemption")),
+                false => Err(Error::Conflict),
+            })
     }
 
     /// Writes what the ledger's answer to a step leads to; nothing when the step has ended before. It never waits for a place: what has begun

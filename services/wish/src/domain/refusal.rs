@@ -21,6 +21,9 @@ pub enum Refusal {
         state: String,
         needed: String,
     },
+    /// Money is paid out and never spent.
+    #[error("programme {programme} is of cash rewards, which are paid out, not spent")]
+    CashProgramme { programme: Uuid },
     /// A part of the wish is delivered.
     #[error("a part of wish {wish} is delivered: {delivered}")]
     DeliveryBegun { wish: Uuid, delivered: i64 },

@@ -71,7 +71,7 @@ pub enum Unit {
     /// Things or acts.
     Each,
     Hours,
-    /// Of the programme's asset.
+    /// Of the programme's asset, which is no money.
     Points {
         asset: String,
     },

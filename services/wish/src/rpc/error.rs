@@ -142,6 +142,12 @@ fn naming(refusal: &Refusal) -> Naming {
         | Refusal::OnlyMembersPledgePoints { .. }
         | Refusal::MemberErased { .. }
         | Refusal::InsufficientPoints { .. } => no_pledge(refusal),
+        Refusal::CashProgramme { programme } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "CASH_PROGRAMME",
+            text_zh: format!("项目 {programme} 是现金奖励，由社区发放，不能用于心愿"),
+            metadata: of(Resource::Programme, programme),
+        },
         Refusal::LedgerRefused { reason } => Naming {
             code: Code::FailedPrecondition,
             reason: "LEDGER_REFUSED",
