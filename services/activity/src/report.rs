@@ -11,6 +11,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        notice::{self, NewNotice},
         policy::Effort,
         refusal::{Refusal, ReportRefusal, Resource},
         report::{
@@ -287,6 +288,9 @@ impl Activity {
         }
         store::report::set(&mut *tx, &report).await?;
         insert_events(tx, &report, &events).await?;
+        if !taker.is_reporter {
+            self.tell_reporter(tx, &report, &events).await?;
+        }
         if let Step::Accept { .. } = step {
             report.grant = Some(self.reward(tx, &report).await?);
         }
@@ -294,6 +298,29 @@ impl Activity {
             strike(tx, &report).await?;
         }
         Ok(report)
+    }
+
+    /// Tells the reporter how it goes on.
+    async fn tell_reporter(
+        &self,
+        tx: &mut PgConnection,
+        report: &Report,
+        events: &[ReportEvent],
+    ) -> Result<(), Error> {
+        let told = events
+            .iter()
+            .filter_map(|event| notice::of_report(report, event));
+        let notices: Vec<NewNotice> = told
+            .map(|content| NewNotice {
+                id: self.ids.next(),
+                member: report.member,
+                content,
+            })
+            .collect();
+        if !notices.is_empty() {
+            store::notice::insert(&mut *tx, report.community, &notices, report.changed_at).await?;
+        }
+        Ok(())
     }
 
     /// Decides what an accepted report earns.

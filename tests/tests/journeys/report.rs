@@ -89,6 +89,20 @@ async fn a_rider_reports_in_three_taps_and_is_paid_and_told_without_asking() {
             (Kind::Progress, "STAFF02", "the lamp is ordered"),
         ]
     );
+    // What others did with it is told without asking, newest first, and not what the rider did.
+    let notices = world.notices(&rider.name).await;
+    let moved = notices.into_iter().map(|notice| match notice.detail {
+        Some(act::notice::Detail::ReportMoved(moved)) => (moved.kind(), notice.text_zh),
+        other => panic!("{other:?}"),
+    });
+    let text = |word| format!("您上报的问题（broken-lamp）{word}。");
+    assert_eq!(
+        moved.collect::<Vec<_>>(),
+        [
+            (Kind::Progress, text("有新的进展")),
+            (Kind::Accepted, text("已受理")),
+        ]
+    );
 }
 
 #[tokio::test]

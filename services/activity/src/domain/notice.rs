@@ -1,11 +1,16 @@
-//! What members are told: that points will expire, that they have. What a notice says is kept as values; its text is made of them when it is read.
+//! What members are told: that points will expire, that they have, how what they reported goes on. What a notice says is kept as values; its text is made of them when it is read.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{calendar::local_date, programme::Programme, refusal::Refusal};
+use super::{
+    calendar::local_date,
+    programme::Programme,
+    refusal::Refusal,
+    report::{EventKind, Report, ReportEvent},
+};
 
 /// What a member may mute, or not.
 #[derive(
@@ -70,6 +75,14 @@ pub enum Content {
         /// Sequence of the ledger's entry.
         entry: i64,
     },
+    /// Something happened to a report.
+    ReportMoved {
+        report: Uuid,
+        category: String,
+        what: EventKind,
+        /// Number of the event.
+        event: i64,
+    },
 }
 
 /// In what amounts and dates of a programme are written.
@@ -126,6 +139,7 @@ impl Content {
     pub fn class(&self) -> NoticeClass {
         match self {
             Self::ExpiryAhead { .. } | Self::ExpiryDone { .. } => NoticeClass::Expiry,
+            Self::ReportMoved { .. } => NoticeClass::Report,
         }
     }
 
@@ -134,6 +148,7 @@ impl Content {
         match self {
             Self::ExpiryAhead { .. } => "expiry_ahead",
             Self::ExpiryDone { .. } => "expiry_done",
+            Self::ReportMoved { .. } => "report_moved",
         }
     }
 
@@ -142,6 +157,7 @@ impl Content {
         match self {
             Self::ExpiryAhead { account, .. } => format!("accounts/{account}"),
             Self::ExpiryDone { entry, .. } => format!("entries/{entry}"),
+            Self::ReportMoved { report, .. } => format!("reports/{report}"),
         }
     }
 
@@ -158,6 +174,7 @@ impl Content {
                 expires_at.timestamp_micros()
             ),
             Self::ExpiryDone { entry, .. } => format!("expiry-done/{entry}"),
+            Self::ReportMoved { report, event, .. } => format!("report/{report}/{event}"),
         }
     }
 
@@ -189,6 +206,9 @@ impl Content {
                 let amount = unit.amount(*amount);
                 let date = local_date(*expires_at, unit.time_zone);
                 format!("您有 {amount} 已于 {date} 到期，账目编号 {entry}。")
+            }
+            Self::ReportMoved { category, what, .. } => {
+                format!("您上报的问题（{category}）{}。", moved(*what).0)
             }
         }
     }
@@ -224,8 +244,79 @@ impl Content {
                 let date = local_date(*expires_at, unit.time_zone);
                 format!("{amount} expired on {date}, entry {entry}.")
             }
+            Self::ReportMoved { category, what, .. } => {
+                format!(
+                    "The problem that you reported ({category}) {}.",
+                    moved(*what).1
+                )
+            }
         }
     }
+}
+
+/// What has become of a report, in Chinese and English.
+fn moved(what: EventKind) -> (&'static str, &'static str) {
+    match what {
+        EventKind::Accepted => ("已受理", "was accepted"),
+        EventKind::Rejected => (
+            "未被受理，原因见上报记录",
+            "was not accepted; the report says why",
+        ),
+        EventKind::Abuse => (
+            "被认定为不实上报，原因见上报记录",
+            "was found to be abusive; the report says why",
+        ),
+        EventKind::Duplicate => (
+            "与更早的上报是同一件事，可以关注那一件的进展",
+            "is the same as an earlier one, which can be followed",
+        ),
+        EventKind::Referred => (
+            "已转交其他单位，单位名称见上报记录",
+            "was referred to another office, which the report names",
+        ),
+        EventKind::Started => ("已开始处理", "is being worked on"),
+        EventKind::Resolved => (
+            "已处理完毕；如未解决，可以在期限内重新打开",
+            "was resolved; if it is not, it can be reopened for some days",
+        ),
+        EventKind::Closed => ("已办结", "was closed"),
+        EventKind::Submitted
+        | EventKind::Detail
+        | EventKind::Assigned
+        | EventKind::HandedBack
+        | EventKind::Progress
+        | EventKind::Reopened
+        | EventKind::Rated
+        | EventKind::Visibility => ("有新的进展", "goes on"),
+    }
+}
+
+/// What a report's reporter is told of an event that is not their own; `None`: nothing.
+pub fn of_report(report: &Report, event: &ReportEvent) -> Option<Content> {
+    let is_told = match event.kind {
+        EventKind::Accepted
+        | EventKind::Rejected
+        | EventKind::Abuse
+        | EventKind::Duplicate
+        | EventKind::Referred
+        | EventKind::Started
+        | EventKind::Progress
+        | EventKind::Resolved
+        | EventKind::Closed => event.actor.is_some(),
+        EventKind::Submitted
+        | EventKind::Detail
+        | EventKind::Assigned
+        | EventKind::HandedBack
+        | EventKind::Reopened
+        | EventKind::Rated
+        | EventKind::Visibility => false,
+    };
+    is_told.then(|| Content::ReportMoved {
+        report: report.id,
+        category: report.category.clone(),
+        what: event.kind,
+        event: event.number,
+    })
 }
 
 /// The step that applies to what expires at an instant: the smallest that has begun. `None`: none has yet, or it has expired.

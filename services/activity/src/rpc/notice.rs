@@ -5,7 +5,10 @@ use runtime::{Access, Fields};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Place, call, fields, member, optional_enumeration, own, programme, resource};
+use super::{
+    Place, call, fields, member, optional_enumeration, own, programme,
+    report_text::encode_event_kind, resource,
+};
 use crate::{
     Activity,
     domain::{
@@ -235,6 +238,16 @@ fn encode(community: Community, notice: &Notice) -> pb::Notice {
             amount: *amount,
             expire_time: Some(runtime::timestamp(*expires_at)),
             entry: format!("communities/{}/entries/{entry}", community.0),
+        }),
+        Content::ReportMoved {
+            report,
+            what,
+            event,
+            ..
+        } => Detail::ReportMoved(pb::ReportMoved {
+            report: format!("communities/{}/reports/{report}", community.0),
+            kind: encode_event_kind(*what),
+            event: *event,
         }),
     };
     let whose = member::name(community, notice.member);
