@@ -56,7 +56,7 @@ create table wish.wish (
     state          text        not null, -- 'published' behind due_at too, until somebody writes; the clock decides
     closes_at      timestamptz not null, -- the last instant for pledges and deliveries
     confirms_until timestamptz not null, -- the last instant for confirmations
-    due_at         timestamptz,          -- behind this instant it lapses, or what is delivered of it does; null = nothing can
+    due_at         timestamptz,          -- behind this instant it lapses, or what is delivered of it does, and a loop writes that down; later while that is stepped over; null = nothing can
     created_at     timestamptz not null,
     published_at   timestamptz,
     ended_at       timestamptz,          -- fulfilled, lapsed, rejected or withdrawn

@@ -157,6 +157,7 @@ create table wish.allotment (
     constraint allotment_taken_back_free check (state <> 'taken_back' or served_once is null)
 ) with (fillfactor = 80);
 create unique index allotment_household_once on wish.allotment (community_id, drive_id, served_once) where served_once is not null;
+create index allotment_served on wish.allotment (community_id, drive_id, beneficiary_id) where served_once is not null;
 create index allotment_of on wish.allotment (community_id, drive_id, allotment_id);
 
 grant select, insert on

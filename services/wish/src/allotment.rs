@@ -50,6 +50,16 @@ impl Wishes {
     ) -> Result<Allotment, Error> {
         let beneficiary = active(tx, community, new.beneficiary).await?;
         let drive = locked(tx, community, new.drive).await?.allot(new.packs)?;
+        if !drive.repeat_households {
+            // Under another household they may have been before.
+            let (drive, of) = (new.drive, new.beneficiary);
+            if store::allotment::is_served(&mut *tx, community, drive, of).await? {
+                return Err(refused(RosterRefusal::HouseholdServed {
+                    drive,
+                    beneficiary: of,
+                }));
+            }
+        }
         let once = (!drive.repeat_households).then(|| beneficiary.served_as());
         let allotment = Allotment {
             community,

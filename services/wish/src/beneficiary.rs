@@ -168,7 +168,15 @@ impl Wishes {
             beneficiary: id,
         };
         let sealed = seal::person(&self.keys, community, id, person);
-        Ok(store::sealed::set(tx, owner, &sealed).await?)
+        match store::sealed::set(tx, owner, &sealed).await? {
+            true => Ok(()),
+            // A visit's.
+            false => Err(Refusal::Exists {
+                resource: Resource::Beneficiary,
+                id,
+            }
+            .into()),
+        }
     }
 
     /// Changes somebody. `seen` is the revision that the caller has read, if it says.
@@ -360,6 +368,7 @@ pub(crate) fn masked(beneficiary: Beneficiary, person: Option<Person>) -> Masked
     MaskedBeneficiary {
         beneficiary,
         masked,
+        is_damaged: false,
     }
 }
 

@@ -44,6 +44,11 @@ impl Wishes {
         if let Some(answer) = self.kept(call).await? {
             return Ok(answer);
         }
+        let expires_at = new.expires_at;
+        if expires_at <= self.clock.now() {
+            let refusal = RosterRefusal::ExpireTimeOver { expires_at };
+            return self.refuse(call, refusal.into()).await;
+        }
         if let Assignee::Member(member) = new.assignee {
             let asked = self
                 .activity
@@ -68,7 +73,8 @@ impl Wishes {
         community: Community,
         new: NewDispatch,
     ) -> Result<Dispatch, Error> {
-        let mut wish = self.open(tx, community, new.wish).await?;
+        let (wish, now) = self.locked(tx, community, new.wish).await?;
+        let mut wish = wish.at(now);
         let uncovered = wish.target - wish.pledged;
         // What can't be pledged can't be asked for. One that is covered is told as such.
         let quantity = new.quantity.unwrap_or(uncovered.max(1));
@@ -76,7 +82,6 @@ impl Wishes {
         if matches!(wish.unit, Unit::Points { .. }) {
             return Err(refused(RosterRefusal::WishInPoints { wish: wish.id }));
         }
-        let now = self.clock.now();
         if let Some(open) = store::dispatch::find_open(&mut *tx, community, wish.id).await? {
             let open = open.at(now);
             if open.state == DispatchState::Issued {
@@ -162,6 +167,7 @@ impl Wishes {
                 Assignee::Team { organisation, .. } => Pledger::Organisation(organisation.clone()),
             },
             quantity: accepted.quantity,
+            sees_all: true,
         };
         self.promise(tx, call, &new).await?;
         store::dispatch::set_ended(&mut *tx, &accepted).await?;

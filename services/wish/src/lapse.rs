@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use runtime::Progress;
 use sqlx::PgConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -11,16 +12,17 @@ use crate::{
     Error, Wishes,
     domain::{
         Community,
-        operation::{Kind, StepKey},
         pledge::Pledge,
         refusal::{Refusal, Resource},
         wish::Wish,
     },
-    store::{self, operation::NewStep},
+    store,
 };
 
 /// How often there is a look for wishes that have run out, besides nudges.
 const EVERY: Duration = Duration::from_secs(1);
+/// For how long one that can't be ended is stepped over.
+const STEP_OVER: TimeDelta = TimeDelta::minutes(1);
 
 /// Starts the loop that ends wishes.
 pub(crate) fn spawn(wishes: &Wishes, tasks: &TaskTracker, stop: &CancellationToken) {
@@ -33,7 +35,7 @@ pub(crate) fn spawn(wishes: &Wishes, tasks: &TaskTracker, stop: &CancellationTok
 }
 
 impl Wishes {
-    /// Ends the wishes of one community that have run out.
+    /// Ends the wishes of one community that have run out. One that can't be ended keeps no other from it.
     pub(crate) async fn lapse_due(&self) -> Result<Progress, Error> {
         let now = self.clock.now();
         let Some(community) = store::wish::due_community(&self.pool, now).await? else {
@@ -41,64 +43,79 @@ impl Wishes {
         };
         let mut progress = Progress::Idle;
         for id in store::wish::due(&self.pool, community, now).await? {
-            let mut tx = self.pool.begin().await?;
-            let wish = self.open(&mut tx, community, id).await?;
-            tx.commit().await?;
-            // One that began to wait for the ledger meanwhile stays due, and is no reason to look again at once.
-            if wish.due_at().is_none_or(|due_at| due_at >= now) {
-                progress = Progress::More;
+            match self.bring_up(community, id).await {
+                // One that began to wait for the ledger meanwhile stays due, and is no reason to look again at once.
+                Ok(wish) if wish.due_at().is_some_and(|due_at| due_at < now) => {}
+                Ok(_) => progress = Progress::More,
+                Err(error) => {
+                    tracing::error!(wish.id = %id, error = %error, "Wish {id} can't be ended: {error}");
+                    let until = now + STEP_OVER;
+                    store::wish::postpone(&self.pool, community, id, until).await?;
+                    progress = Progress::More;
+                }
             }
         }
         self.recovery.nudge();
         Ok(progress)
     }
 
-    /// Locks a wish, and brings it and its pledges up to the clock.
+    async fn bring_up(&self, community: Community, id: Uuid) -> Result<Wish, Error> {
+        let mut tx = self.pool.begin().await?;
+        let (wish, _) = self.open(&mut tx, community, id).await?;
+        tx.commit().await?;
+        Ok(wish)
+    }
+
+    /// Locks a wish, and says the moment that all under the lock is decided by.
+    pub(crate) async fn locked(
+        &self,
+        conn: &mut PgConnection,
+        community: Community,
+        id: Uuid,
+    ) -> Result<(Wish, DateTime<Utc>), Error> {
+        store::wish::lock(&mut *conn, community, id).await?;
+        let found = store::wish::find_one(conn, community, id).await?;
+        Ok((found.ok_or(no_wish(id))?, self.clock.now()))
+    }
+
+    /// The same, with the wish and its pledges brought up to that moment.
     pub(crate) async fn open(
         &self,
         conn: &mut PgConnection,
         community: Community,
         id: Uuid,
-    ) -> Result<Wish, Error> {
-        store::wish::lock(&mut *conn, community, id).await?;
-        let found = store::wish::find_one(&mut *conn, community, id).await?;
-        let mut wish = found.ok_or(Refusal::NotFound {
-            resource: Resource::Wish,
-            id,
-        })?;
-        let now = self.clock.now();
+    ) -> Result<(Wish, DateTime<Utc>), Error> {
+        let (mut wish, now) = self.locked(conn, community, id).await?;
         if wish.due_at().is_none_or(|due_at| due_at >= now) {
-            return Ok(wish);
+            return Ok((wish, now));
         }
         let pledges = store::pledge::open(&mut *conn, community, id).await?;
-        for pledge in wish.lapse(pledges, now) {
-            store::pledge::update(&mut *conn, &pledge).await?;
-            self.give_back(conn, &pledge).await?;
-        }
+        let lapsed = wish.lapse(pledges, now);
+        store::pledge::end_all(&mut *conn, community, &lapsed).await?;
+        self.give_back(conn, &lapsed).await?;
         store::wish::update(conn, &wish).await?;
-        Ok(wish)
+        Ok((wish, now))
     }
 
-    /// Writes down that a pledge's points are to be given back, if it has any.
+    /// Writes down that the points of pledges of one community are to be given back, of those that have any.
     pub(crate) async fn give_back(
         &self,
         conn: &mut PgConnection,
-        pledge: &Pledge,
+        pledges: &[Pledge],
     ) -> Result<(), Error> {
-        if !pledge.in_points {
+        let in_points = pledges.iter().filter(|pledge| pledge.in_points);
+        let ids: Vec<Uuid> = in_points.map(|pledge| pledge.id).collect();
+        let (Some(first), false) = (pledges.first(), ids.is_empty()) else {
             return Ok(());
-        }
-        let now = self.clock.now();
-        let step = NewStep {
-            key: StepKey {
-                community: pledge.community,
-                pledge: pledge.id,
-                kind: Kind::Release,
-            },
-            request_id: None,
-            now,
-            due_at: now,
         };
-        Ok(store::operation::insert(conn, &step).await?)
+        let now = self.clock.now();
+        Ok(store::operation::insert_releases(conn, first.community, &ids, now).await?)
+    }
+}
+
+pub(crate) fn no_wish(id: Uuid) -> Refusal {
+    Refusal::NotFound {
+        resource: Resource::Wish,
+        id,
     }
 }

@@ -121,6 +121,9 @@ pub(crate) enum Error {
     /// A person can't be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// The person that a task leads to can't be read.
+    #[error("the address of task {task} is damaged")]
+    AddressUnreadable { task: Uuid },
     /// The database failed.
     #[error("wish store: {0}")]
     Store(#[from] sqlx::Error),

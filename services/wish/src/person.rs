@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use runtime::{Sealed, Unreadable};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use crate::{
         call::Call,
         person::Person,
         pledge::PledgeState,
-        refusal::RosterRefusal,
+        refusal::{Refusal, RosterRefusal},
     },
     seal, store,
 };
@@ -42,11 +43,37 @@ pub(crate) enum Task {
     Dispatch(Uuid),
 }
 
+impl Task {
+    fn id(self) -> Uuid {
+        match self {
+            Self::Pledge(id) | Self::Dispatch(id) => id,
+        }
+    }
+
+    fn over(self) -> Error {
+        refused(RosterRefusal::NoActiveTask { task: self.id() })
+    }
+
+    /// Who has to go there is never told whose wish it is, by a refusal neither.
+    fn nameless(self, error: Error) -> Error {
+        match error {
+            Error::Refused(
+                Refusal::NotFound { .. } | Refusal::Roster(RosterRefusal::BeneficiaryErased { .. }),
+            ) => self.over(),
+            Error::Unreadable(cause @ Unreadable::Damaged { .. }) => {
+                tracing::error!(error = %cause, "A person can't be read: {cause}");
+                Error::AddressUnreadable { task: self.id() }
+            }
+            other => other,
+        }
+    }
+}
+
 /// Who somebody is and what the last visits found.
 pub(crate) struct Whole {
     pub(crate) person: Person,
-    /// By visit, newest first.
-    pub(crate) notes: Vec<(Uuid, String)>,
+    /// By visit, newest first; nothing where it is damaged.
+    pub(crate) notes: Vec<(Uuid, Option<String>)>,
 }
 
 impl Wishes {
@@ -62,11 +89,14 @@ impl Wishes {
         let person = self.look(call, &revealed).await?;
         let (pool, community) = (&self.pool, call.community);
         let sealed = store::sealed::last_visits(pool, community, id, NOTES).await?;
-        let open = |(visit, sealed)| {
-            let note = seal::open_note(&self.keys, community, visit, &sealed)?;
-            Ok((visit, note))
+        let open = |(visit, sealed)| match seal::open_note(&self.keys, community, visit, &sealed) {
+            Err(cause @ Unreadable::Damaged { .. }) => {
+                tracing::error!(visit.id = %visit, error = %cause, "A note can't be read: {cause}");
+                Ok((visit, None))
+            }
+            note => Ok((visit, Some(note?))),
         };
-        let notes: Result<Vec<(Uuid, String)>, Error> = sealed.into_iter().map(open).collect();
+        let notes: Result<Vec<_>, Error> = sealed.into_iter().map(open).collect();
         Ok(Whole {
             person,
             notes: notes?,
@@ -96,7 +126,8 @@ impl Wishes {
             }
             Turn::Again(revealed) => revealed,
         };
-        self.look(call, &revealed).await
+        let person = self.look(call, &revealed).await;
+        person.map_err(|error| task.nameless(error))
     }
 
     /// A pledge that stands, of things or hours, of an open wish.
@@ -106,14 +137,14 @@ impl Wishes {
         community: Community,
         task: Task,
     ) -> Result<Revealed, Error> {
-        let (id, pledge) = match task {
-            Task::Pledge(id) => (id, Some(id)),
+        let pledge = match task {
+            Task::Pledge(id) => Some(id),
             Task::Dispatch(id) => {
                 let dispatch = store::dispatch::find_one(&mut *tx, community, id).await?;
-                (id, dispatch.and_then(|dispatch| dispatch.pledge))
+                dispatch.and_then(|dispatch| dispatch.pledge)
             }
         };
-        let over = || refused(RosterRefusal::NoActiveTask { task: id });
+        let over = || task.over();
         let pledge = store::pledge::find_one(&mut *tx, community, pledge.ok_or_else(over)?).await?;
         let pledge = pledge.ok_or_else(over)?.at(self.clock.now());
         if pledge.state != PledgeState::Active || pledge.in_points {
@@ -121,7 +152,8 @@ impl Wishes {
         }
         let wish = store::wish::find_one(&mut *tx, community, pledge.wish).await?;
         let wish = wish.ok_or_else(over)?;
-        self.admit_look(tx, community, wish.beneficiary).await
+        let admitted = self.admit_look(tx, community, wish.beneficiary).await;
+        admitted.map_err(|error| task.nameless(error))
     }
 
     /// Reads the person of a look that was admitted and is not over.
@@ -178,7 +210,8 @@ impl Wishes {
         Ok((beneficiary, person.transpose()?))
     }
 
-    /// People of a community as staff may see them.
+    /// People of a community as staff may see them. One whose person is damaged is shown as such, and keeps nobody from seeing the others; a key that is
+    /// missing is missing for many, so it fails for all until it is back.
     pub(crate) async fn masked(
         &self,
         community: Community,
@@ -186,24 +219,29 @@ impl Wishes {
     ) -> Result<Vec<MaskedBeneficiary>, Error> {
         let ids: Vec<Uuid> = people.iter().map(|of| of.id).collect();
         let sealed = store::sealed::find_many(&self.pool, community, &ids).await?;
-        let mut persons: HashMap<Uuid, Person> = HashMap::new();
-        for (id, sealed) in sealed {
-            persons.insert(id, self.open_person(community, id, &sealed)?);
-        }
-        let people = people.into_iter();
-        Ok(people
-            .map(|of| {
-                let person = persons.remove(&of.id);
-                masked(of, person)
-            })
-            .collect())
+        let mut sealed: HashMap<Uuid, Sealed> = sealed.into_iter().collect();
+        let shown = people.into_iter().map(|of| {
+            let sealed = sealed.remove(&of.id);
+            let person = sealed.map(|sealed| self.open_person(community, of.id, &sealed));
+            match person.transpose() {
+                Err(Error::Unreadable(cause @ Unreadable::Damaged { .. })) => {
+                    tracing::error!(beneficiary.id = %of.id, error = %cause, "A person can't be read: {cause}");
+                    Ok(MaskedBeneficiary {
+                        is_damaged: true,
+                        ..masked(of, None)
+                    })
+                }
+                person => Ok(masked(of, person?)),
+            }
+        });
+        shown.collect()
     }
 
     fn open_person(
         &self,
         community: Community,
         id: Uuid,
-        sealed: &runtime::Sealed,
+        sealed: &Sealed,
     ) -> Result<Person, Error> {
         Ok(seal::open_person(&self.keys, community, id, sealed)?)
     }

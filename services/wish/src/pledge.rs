@@ -1,5 +1,8 @@
 //! Pledges: make one, take it back, deliver it, have it confirmed.
 
+use std::slice;
+
+use chrono::{DateTime, Utc};
 use runtime::{Access, Deadline};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,8 +16,9 @@ use crate::{
         operation::{HEAD_START, Kind, StepKey},
         pledge::{Delivery, Pledge, PledgeState, Pledger},
         refusal::{Refusal, Resource},
-        wish::{Unit, Wish},
+        wish::{MOST_OPEN_PLEDGES, Unit, Wish},
     },
+    lapse::no_wish,
     store::{self, operation::NewStep, pledge::PledgeFilter},
 };
 
@@ -29,6 +33,8 @@ pub(crate) struct NewPledge {
     pub(crate) wish: Uuid,
     pub(crate) pledger: Pledger,
     pub(crate) quantity: i64,
+    /// Whether who promises may know of a wish that was never published.
+    pub(crate) sees_all: bool,
 }
 
 impl Wishes {
@@ -79,13 +85,21 @@ impl Wishes {
         call: &Call,
         new: &NewPledge,
     ) -> Result<Pledge, Error> {
-        let mut wish = self.open(tx, call.community, new.wish).await?;
+        // One that has run out refuses; what becomes of its pledges need not be written for that.
+        let (wish, now) = self.locked(tx, call.community, new.wish).await?;
+        let mut wish = wish.at(now);
+        if !new.sees_all && wish.published_at.is_none() {
+            return Err(no_wish(wish.id).into());
+        }
         wish.pledge(new.quantity)?;
+        let open = store::pledge::count_open(&mut *tx, call.community, wish.id).await?;
+        if open >= MOST_OPEN_PLEDGES {
+            return Err(Refusal::TooManyPledges { wish: wish.id }.into());
+        }
         let in_points = matches!(wish.unit, Unit::Points { .. });
         if in_points && new.pledger.member().is_none() {
             return Err(Refusal::OnlyMembersPledgePoints { wish: wish.id }.into());
         }
-        let now = self.clock.now();
         let pledge = Pledge {
             community: call.community,
             id: call.request_id,
@@ -160,6 +174,8 @@ impl Wishes {
             };
             match self.confirm(&mut tx, call, access, id).await {
                 Ok(pledge) if pledge.in_points => tx.commit().await?,
+                // Another began to confirm it meanwhile; what comes of that decides.
+                Err(Error::Unsettled) => {}
                 outcome => return self.conclude(tx, call, outcome).await,
             }
         }
@@ -173,7 +189,7 @@ impl Wishes {
         access: &Access,
         id: Uuid,
     ) -> Result<Pledge, Error> {
-        let (mut wish, mut pledge) = self.open_both(tx, call.community, id).await?;
+        let (mut wish, mut pledge, now) = self.open_both(tx, call.community, id).await?;
         pledge.require_delivered()?;
         if let Pledger::Member(member) = pledge.pledger
             && access.is(call.community.0, MEMBERS, member)
@@ -182,12 +198,11 @@ impl Wishes {
         }
         if pledge.in_points {
             if pledge.is_settling {
-                return Err(Refusal::ConfirmationBegun { pledge: id }.into());
+                return Err(Error::Unsettled);
             }
             self.begin(tx, call, &pledge, Kind::Capture).await?;
             return Ok(pledge);
         }
-        let now = self.clock.now();
         pledge.end(PledgeState::Confirmed, now);
         wish.confirm(pledge.quantity, now);
         store::pledge::update(&mut *tx, &pledge).await?;
@@ -202,8 +217,7 @@ impl Wishes {
         id: Uuid,
         deadline: Deadline,
     ) -> Result<Pledge, Error> {
-        let now = self.clock.now();
-        self.change_pledge(call, id, deadline, |pledge| pledge.withdraw(now))
+        self.change_pledge(call, id, deadline, Pledge::withdraw)
             .await
     }
 
@@ -215,9 +229,8 @@ impl Wishes {
         reason: String,
         deadline: Deadline,
     ) -> Result<Pledge, Error> {
-        let now = self.clock.now();
-        self.change_pledge(call, id, deadline, |pledge| pledge.revoke(reason, now))
-            .await
+        let change = |pledge: &mut Pledge, now| pledge.revoke(reason, now);
+        self.change_pledge(call, id, deadline, change).await
     }
 
     /// Says that a pledge was delivered.
@@ -228,9 +241,8 @@ impl Wishes {
         delivery: Delivery,
         deadline: Deadline,
     ) -> Result<Pledge, Error> {
-        let now = self.clock.now();
-        self.change_pledge(call, id, deadline, |pledge| pledge.deliver(delivery, now))
-            .await
+        let change = |pledge: &mut Pledge, now| pledge.deliver(delivery, now);
+        self.change_pledge(call, id, deadline, change).await
     }
 
     /// Says that a delivery is not accepted.
@@ -241,8 +253,7 @@ impl Wishes {
         reason: String,
         deadline: Deadline,
     ) -> Result<Pledge, Error> {
-        let now = self.clock.now();
-        let change = |pledge: &mut Pledge| pledge.refuse_delivery(reason, now);
+        let change = |pledge: &mut Pledge, now| pledge.refuse_delivery(reason, now);
         self.change_pledge(call, id, deadline, change).await
     }
 
@@ -252,7 +263,7 @@ impl Wishes {
         call: &Call,
         id: Uuid,
         deadline: Deadline,
-        change: impl FnOnce(&mut Pledge) -> Result<(), Refusal>,
+        change: impl FnOnce(&mut Pledge, DateTime<Utc>) -> Result<(), Refusal>,
     ) -> Result<Pledge, Error> {
         match self.known(call).await? {
             Known::Answer(answer) => return Ok(answer),
@@ -264,20 +275,21 @@ impl Wishes {
             Turn::Again(answer) => return Ok(answer),
         };
         let outcome = async {
-            let (mut wish, mut pledge) = self.open_both(&mut tx, call.community, id).await?;
+            let (mut wish, mut pledge, now) = self.open_both(&mut tx, call.community, id).await?;
             let before = pledge.state;
-            change(&mut pledge)?;
+            change(&mut pledge, now)?;
+            wish.end_late(&mut pledge, now);
             if pledge.state == PledgeState::Delivered {
                 wish.deliver(pledge.quantity);
             } else {
                 wish.lose(&pledge, before);
                 // A wish that was all delivered by its close is so no more.
-                wish.lapse(Vec::new(), self.clock.now());
+                wish.lapse(Vec::new(), now);
             }
             store::pledge::update(&mut *tx, &pledge).await?;
             store::wish::update(&mut *tx, &wish).await?;
             if pledge.ended_at.is_some() {
-                self.give_back(&mut tx, &pledge).await?;
+                self.give_back(&mut tx, slice::from_ref(&pledge)).await?;
                 pledge.is_settling = pledge.in_points;
             }
             Ok(pledge)
@@ -291,19 +303,19 @@ impl Wishes {
         Ok(pledge)
     }
 
-    /// Locks a pledge's wish, and brings both up to the clock.
+    /// Locks a pledge's wish, and brings both up to the clock, whose moment it says.
     async fn open_both(
         &self,
         conn: &mut PgConnection,
         community: Community,
         id: Uuid,
-    ) -> Result<(Wish, Pledge), Error> {
+    ) -> Result<(Wish, Pledge, DateTime<Utc>), Error> {
         let found = store::pledge::find_one(&mut *conn, community, id).await?;
         let pledge = found.ok_or(not_found(id))?;
-        let wish = self.open(&mut *conn, community, pledge.wish).await?;
+        let (wish, now) = self.open(&mut *conn, community, pledge.wish).await?;
         // What was read before the lock may have changed since.
         let found = store::pledge::find_one(&mut *conn, community, id).await?;
-        Ok((wish, found.ok_or(not_found(id))?))
+        Ok((wish, found.ok_or(not_found(id))?, now))
     }
 
     /// Returns a pledge by the clock.

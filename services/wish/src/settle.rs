@@ -3,7 +3,7 @@
 //! Any number may take the same step to its end at once, a repeated call and the recovery loop too: the ledger does it once, and
 //! only the first to write its answer does so.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use chrono::TimeDelta;
 use runtime::{Deadline, Progress};
@@ -117,8 +117,8 @@ impl Wishes {
         step: &Step,
         verdict: Verdict,
     ) -> Result<(), Error> {
-        let mut wish = self.open(conn, step.key.community, step.wish).await?;
-        let is_open = wish.state == WishState::Published && wish.closes_at >= self.clock.now();
+        let (mut wish, now) = self.open(conn, step.key.community, step.wish).await?;
+        let is_open = wish.state == WishState::Published && wish.closes_at >= now;
         let mut pledge = found(conn, step).await?;
         match verdict {
             Verdict::Refused(refusal) => {
@@ -135,7 +135,7 @@ impl Wishes {
                     pledge.state = PledgeState::Active;
                 } else {
                     pledge.end(PledgeState::Lapsed, wish.ended_at.unwrap_or(wish.closes_at));
-                    self.give_back(conn, &pledge).await?;
+                    self.give_back(conn, slice::from_ref(&pledge)).await?;
                     self.recovery.nudge();
                 }
                 store::pledge::update(&mut *conn, &pledge).await?;
@@ -144,7 +144,7 @@ impl Wishes {
         }
     }
 
-    async fn settle_capture(
+    pub(crate) async fn settle_capture(
         &self,
         conn: &mut PgConnection,
         step: &Step,
@@ -163,6 +163,11 @@ impl Wishes {
                 let before = pledge.state;
                 pledge.end(PledgeState::Lapsed, now);
                 wish.lose(&pledge, before);
+                // A hold that stands would keep the points for nothing.
+                if !refusal.is_over() {
+                    self.give_back(conn, slice::from_ref(&pledge)).await?;
+                    self.recovery.nudge();
+                }
             }
         }
         store::pledge::update(&mut *conn, &pledge).await?;

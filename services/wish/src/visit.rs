@@ -31,7 +31,7 @@ impl Wishes {
         deadline: Deadline,
     ) -> Result<Visit, Error> {
         if let Some(answer) = self.kept(call).await? {
-            return Ok(answer);
+            return self.recorded(call, answer, note).await;
         }
         let visitor = self
             .activity
@@ -43,10 +43,26 @@ impl Wishes {
         }
         let mut tx = match self.turn(call).await? {
             Turn::First(tx) => tx,
-            Turn::Again(answer) => return Ok(answer),
+            Turn::Again(answer) => return self.recorded(call, answer, note).await,
         };
         let outcome = self.visit(&mut tx, visit, note).await;
         self.conclude(tx, call, outcome).await
+    }
+
+    /// The answer to a repeated call. What was found is no part of its fingerprint; it is compared until an erasure takes it away.
+    async fn recorded(&self, call: &Call, visit: Visit, note: &str) -> Result<Visit, Error> {
+        let (community, id) = (visit.community, visit.id);
+        let sealed = store::sealed::find_visit(&self.pool, community, id).await?;
+        let found = store::beneficiary::find_one(&self.pool, community, visit.beneficiary).await?;
+        if found.is_some_and(|of| of.erased_at.is_some()) {
+            return Ok(visit);
+        }
+        let open = |sealed| seal::open_note(&self.keys, community, id, &sealed);
+        let known = sealed.map(open).transpose()?.unwrap_or_default();
+        if known != note {
+            return Err(Error::RequestIdReused(call.request_id));
+        }
+        Ok(visit)
     }
 
     pub(crate) async fn visit(
@@ -74,7 +90,11 @@ impl Wishes {
                 beneficiary: visit.beneficiary,
             };
             let sealed = seal::note(&self.keys, community, id, note);
-            store::sealed::set(&mut *tx, owner, &sealed).await?;
+            if !store::sealed::set(&mut *tx, owner, &sealed).await? {
+                // Somebody on the roster has it.
+                let resource = Resource::Visit;
+                return Err(Refusal::Exists { resource, id }.into());
+            }
         }
         Ok(visit)
     }

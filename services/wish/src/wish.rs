@@ -93,6 +93,7 @@ impl Wishes {
             pledged: 0,
             delivered: 0,
             confirmed: 0,
+            settling: 0,
             state: WishState::Submitted,
             created_at: self.clock.now(),
             published_at: None,
@@ -135,19 +136,17 @@ impl Wishes {
 
     /// Finds a wish to be in order.
     pub(crate) async fn review_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
-        self.change(call, id, Wish::review).await
+        self.change(call, id, |wish, _| wish.review()).await
     }
 
     /// Does not take a wish up.
     pub(crate) async fn reject_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
-        let now = self.clock.now();
-        self.change(call, id, |wish| wish.reject(now)).await
+        self.change(call, id, Wish::reject).await
     }
 
     /// Publishes a wish by itself.
     pub(crate) async fn publish_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
-        let now = self.clock.now();
-        self.change(call, id, |wish| wish.publish(now)).await
+        self.change(call, id, Wish::publish).await
     }
 
     /// Closes a wish with what the requester said.
@@ -157,7 +156,7 @@ impl Wishes {
         id: Uuid,
         (rating, feedback): (i16, String),
     ) -> Result<Wish, Error> {
-        self.change(call, id, |wish| wish.close(rating, feedback))
+        self.change(call, id, |wish, _| wish.close(rating, feedback))
             .await
     }
 
@@ -166,15 +165,15 @@ impl Wishes {
         &self,
         call: &Call,
         id: Uuid,
-        change: impl FnOnce(&mut Wish) -> Result<(), Refusal>,
+        change: impl FnOnce(&mut Wish, DateTime<Utc>) -> Result<(), Refusal>,
     ) -> Result<Wish, Error> {
         let mut tx = match self.turn(call).await? {
             Turn::First(tx) => tx,
             Turn::Again(answer) => return Ok(answer),
         };
         let outcome = async {
-            let mut wish = self.open(&mut tx, call.community, id).await?;
-            change(&mut wish)?;
+            let (mut wish, now) = self.open(&mut tx, call.community, id).await?;
+            change(&mut wish, now)?;
             store::wish::update(&mut *tx, &wish).await?;
             Ok(wish)
         };
@@ -194,14 +193,14 @@ impl Wishes {
             Turn::Again(answer) => return Ok(answer),
         };
         let outcome = async {
-            let mut wish = self.open(&mut tx, call.community, id).await?;
-            let now = self.clock.now();
+            let (mut wish, now) = self.open(&mut tx, call.community, id).await?;
             wish.withdraw(now)?;
-            for mut pledge in store::pledge::open(&mut *tx, call.community, id).await? {
+            let mut pledges = store::pledge::open(&mut *tx, call.community, id).await?;
+            for pledge in &mut pledges {
                 pledge.revoke(reason.clone(), now)?;
-                store::pledge::update(&mut *tx, &pledge).await?;
-                self.give_back(&mut tx, &pledge).await?;
             }
+            store::pledge::end_all(&mut *tx, call.community, &pledges).await?;
+            self.give_back(&mut tx, &pledges).await?;
             store::wish::update(&mut *tx, &wish).await?;
             Ok(wish)
         };

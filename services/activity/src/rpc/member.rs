@@ -173,6 +173,8 @@ fn without_person(request: &pb::CreateMemberRequest) -> pb::CreateMemberRequest 
     let member = request.member.as_ref().map(|member| pb::Member {
         display_name: String::new(),
         phone: String::new(),
+        masked_name: String::new(),
+        masked_phone: String::new(),
         birth_year: 0,
         team: String::new(),
         ..member.clone()

@@ -74,6 +74,8 @@ pub struct Change {
 pub struct MaskedBeneficiary {
     pub beneficiary: Beneficiary,
     pub masked: Masked,
+    /// What is stored of the person can't be read.
+    pub is_damaged: bool,
 }
 
 impl Beneficiary {

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::wish::MOST_OPEN_PLEDGES;
+
 /// A refusal by a rule; its `Display` is the English text for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Refusal {
@@ -46,6 +48,9 @@ pub enum Refusal {
         uncovered: i64,
         quantity: i64,
     },
+    /// As many pledges stand as may at once.
+    #[error("wish {wish} has {MOST_OPEN_PLEDGES} open pledges, which is as many as it may")]
+    TooManyPledges { wish: Uuid },
     /// Organisations and companies have no points.
     #[error("wish {wish} is in points, which only members pledge")]
     OnlyMembersPledgePoints { wish: Uuid },
@@ -102,6 +107,9 @@ pub enum RosterRefusal {
         dispatch: Uuid,
         expires_at: DateTime<Utc>,
     },
+    /// Nobody could answer in time.
+    #[error("expire_time {expires_at} is over")]
+    ExpireTimeOver { expires_at: DateTime<Utc> },
     /// There are not so many left.
     #[error("donation drive {drive} has {left} packs left, {packs} are asked for")]
     PacksShort { drive: Uuid, left: i64, packs: i64 },

@@ -10,6 +10,9 @@ use super::{
     refusal::{Refusal, Resource},
 };
 
+/// How many pledges of one wish may stand at once: they end together, under its lock.
+pub const MOST_OPEN_PLEDGES: i64 = 1000;
+
 /// What somebody wishes for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
@@ -38,6 +41,9 @@ pub struct Wish {
     pub delivered: i64,
     /// Of that, what is confirmed.
     pub confirmed: i64,
+    /// Of what is delivered, what the ledger is asked to confirm and has not answered.
+    #[serde(default)]
+    pub settling: i64,
     pub state: WishState,
     pub created_at: DateTime<Utc>,
     pub published_at: Option<DateTime<Utc>>,
@@ -131,14 +137,13 @@ impl Wish {
         let Some(due_at) = self.due_at().filter(|due_at| *due_at < now) else {
             return self;
         };
-        if self.state == WishState::Published {
-            self.state = WishState::Lapsed;
-            self.ended_at = Some(due_at);
+        if self.confirms_until < now {
+            // What is being confirmed was in time.
+            self.delivered = self.confirmed + self.settling;
         }
         self.pledged = self.delivered;
-        if self.confirms_until < now {
-            self.pledged = self.confirmed;
-            self.delivered = self.confirmed;
+        if self.state == WishState::Published && self.delivered < self.target {
+            self.end(WishState::Lapsed, due_at);
         }
         self
     }
@@ -261,6 +266,14 @@ impl Wish {
         }
         if pledge.state != PledgeState::Active {
             self.pledged -= pledge.quantity;
+        }
+    }
+
+    /// A pledge that became active again after the wish was closed to pledges has lapsed with it, also when another replica's clock said so.
+    pub fn end_late(&self, pledge: &mut Pledge, now: DateTime<Utc>) {
+        let is_over = self.state != WishState::Published || self.closes_at < now;
+        if pledge.state == PledgeState::Active && is_over {
+            pledge.end(PledgeState::Lapsed, self.closes_at);
         }
     }
 

@@ -37,6 +37,7 @@ fn wish(target: i64) -> Wish {
         pledged: 0,
         delivered: 0,
         confirmed: 0,
+        settling: 0,
         state: WishState::Published,
         created_at: start(),
         published_at: Some(start()),
@@ -156,10 +157,31 @@ fn what_is_being_confirmed_does_not_lapse() {
     promise.deliver(delivery(), start()).unwrap();
     wish.deliver(2);
     promise.is_settling = true;
+    wish.settling = 2;
     let late = wish.confirms_until + DAY;
+    assert_eq!(wish.clone().at(late), wish);
     assert!(wish.lapse(vec![promise], late).is_empty());
     wish.confirm(2, late);
     assert_eq!(wish.state, WishState::Fulfilled);
+}
+
+#[test]
+fn a_delivery_that_is_refused_where_another_clock_has_closed_the_wish_lapses() {
+    let closed = Wish {
+        state: WishState::Lapsed,
+        ..wish(2)
+    };
+    let over = closed.closes_at + TimeDelta::microseconds(1);
+    for (wish, now) in [(closed, start()), (wish(2), over)] {
+        let mut promise = pledge(&wish, 1, 2);
+        wish.end_late(&mut promise, now);
+        assert_eq!(promise.state, PledgeState::Lapsed);
+        assert_eq!(promise.ended_at, Some(wish.closes_at));
+    }
+    let open = wish(2);
+    let mut promise = pledge(&open, 1, 2);
+    open.end_late(&mut promise, open.closes_at);
+    assert_eq!(promise.state, PledgeState::Active);
 }
 
 /// What somebody does to one of the pledges, or when time passes.
@@ -170,6 +192,7 @@ enum Deed {
     Deliver(usize),
     Refuse(usize),
     Revoke(usize),
+    BeginToConfirm(usize),
     Confirm(usize),
     Wait(i32),
 }
@@ -181,6 +204,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         (0..8_usize).prop_map(Deed::Deliver),
         (0..8_usize).prop_map(Deed::Refuse),
         (0..8_usize).prop_map(Deed::Revoke),
+        (0..8_usize).prop_map(Deed::BeginToConfirm),
         (0..8_usize).prop_map(Deed::Confirm),
         (1..15_i32).prop_map(Deed::Wait),
     ]
@@ -224,6 +248,7 @@ impl World {
             | Deed::Deliver(number)
             | Deed::Refuse(number)
             | Deed::Revoke(number)
+            | Deed::BeginToConfirm(number)
             | Deed::Confirm(number) => *number,
         };
         self.bring_up();
@@ -236,14 +261,23 @@ impl World {
             Deed::Deliver(_) => promise.deliver(delivery(), now),
             Deed::Refuse(_) => promise.refuse_delivery(String::new(), now),
             Deed::Revoke(_) => promise.revoke(String::new(), now),
-            Deed::Confirm(_) => promise.require_delivered(),
+            Deed::BeginToConfirm(_) if promise.is_settling => return,
+            Deed::BeginToConfirm(_) | Deed::Confirm(_) => promise.require_delivered(),
             Deed::Pledge(_) | Deed::Wait(_) => unreachable!("done above"),
         };
         if done.is_err() {
             return;
         }
         match deed {
+            Deed::BeginToConfirm(_) => {
+                promise.is_settling = true;
+                self.wish.settling += promise.quantity;
+            }
             Deed::Confirm(_) => {
+                if promise.is_settling {
+                    promise.is_settling = false;
+                    self.wish.settling -= promise.quantity;
+                }
                 promise.end(PledgeState::Confirmed, now);
                 self.wish.confirm(promise.quantity, now);
             }

@@ -222,7 +222,8 @@ pub(super) async fn reveal(
     let whole = wishes.reveal_beneficiary(&call.of_its_caller(), id).await?;
     let notes = whole.notes.into_iter().map(|(visit, note)| pb::VisitNote {
         visit: super::visit::name(community, visit),
-        note,
+        note_damaged: note.is_none(),
+        note: note.unwrap_or_default(),
     });
     Ok(pb::RevealBeneficiaryResponse {
         person: Some(encode_person(whole.person)),
@@ -297,6 +298,8 @@ fn reasoned(
 fn without_person(of: &pb::Beneficiary) -> pb::Beneficiary {
     pb::Beneficiary {
         person: None,
+        masked_name: String::new(),
+        masked_phone: String::new(),
         household: String::new(),
         birth_year: 0,
         ..of.clone()
@@ -370,6 +373,7 @@ pub(super) fn encode(shown: MaskedBeneficiary) -> pb::Beneficiary {
     let MaskedBeneficiary {
         beneficiary: of,
         masked,
+        is_damaged,
     } = shown;
     let grade = match of.grade {
         Grade::Weekly => pb::VisitGrade::Weekly,
@@ -388,6 +392,7 @@ pub(super) fn encode(shown: MaskedBeneficiary) -> pb::Beneficiary {
         person: None,
         masked_name: masked.name,
         masked_phone: masked.phone,
+        person_damaged: is_damaged,
         state: state.into(),
         last_visit_time: of.last_visit_at.map(timestamp),
         due_date: of.due_date().map(date_message),

@@ -47,8 +47,6 @@ pub(super) async fn create(
     let assignee = read_assignee(&mut fields, community, &dispatch);
     let quantity = fields.range("dispatch.quantity", dispatch.quantity, 0, MAX_QUANTITY);
     let expires_at = fields.time("dispatch.expire_time", &dispatch.expire_time);
-    let is_ahead = dispatch.expire_time.is_none() || expires_at > wishes.now();
-    fields.check("dispatch.expire_time", is_ahead, "not in the future");
     let new = NewDispatch {
         id,
         wish,

@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    domain::refusal::{Refusal, Resource},
+    domain::{
+        refusal::{Refusal, Resource},
+        wish::MOST_OPEN_PLEDGES,
+    },
 };
 
 /// The domain of every error of this service.
@@ -28,6 +31,15 @@ impl From<Error> for Status {
                 retry_after: None,
             }),
             Error::Unreadable(cause) => unreadable(&cause),
+            Error::AddressUnreadable { task } => runtime::refusal(Reason {
+                domain: DOMAIN,
+                reason: "PERSON_UNREADABLE",
+                code: Code::DataLoss,
+                text_en: &error.to_string(),
+                text_zh: "该任务的地址已损坏，无法读取",
+                metadata: vec![("task", task.to_string())],
+                retry_after: None,
+            }),
             Error::Unsettled => runtime::aborted(DOMAIN),
             Error::Unavailable(service) => runtime::unavailable(DOMAIN, service),
             Error::Store(cause) if runtime::is_retryable(&cause) => runtime::aborted(DOMAIN),
@@ -138,6 +150,7 @@ fn naming(refusal: &Refusal) -> Naming {
         Refusal::NotPublished { .. }
         | Refusal::WishClosed { .. }
         | Refusal::Covered { .. }
+        | Refusal::TooManyPledges { .. }
         | Refusal::ExceedsUncovered { .. }
         | Refusal::OnlyMembersPledgePoints { .. }
         | Refusal::MemberErased { .. }
@@ -207,6 +220,11 @@ fn no_pledge(refusal: &Refusal) -> Naming {
                     ("quantity", quantity.to_string()),
                 ],
             ),
+        ),
+        Refusal::TooManyPledges { wish } => (
+            "TOO_MANY_PLEDGES",
+            format!("心愿 {wish} 的有效认领已达 {MOST_OPEN_PLEDGES} 笔上限"),
+            about_wish(wish, [("most", MOST_OPEN_PLEDGES.to_string())]),
         ),
         Refusal::OnlyMembersPledgePoints { wish } => (
             "ONLY_MEMBERS_PLEDGE_POINTS",

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Place, Step, call, community, fields, neighbour, optional_neighbour, own, required, resource,
-    wish::WISHES,
+    sees_all, wish::WISHES,
 };
 use crate::{
     Wishes,
@@ -45,6 +45,7 @@ pub(super) async fn create(
         ),
         pledger: read_pledger(&mut fields, community, pledge.pledger),
         quantity: fields.range("pledge.quantity", pledge.quantity, 1, MAX_QUANTITY),
+        sees_all: sees_all(&access),
     };
     fields.finish()?;
     own::pledger(&access, community, &new.pledger)?;

@@ -91,6 +91,29 @@ pub async fn insert(
     Ok(())
 }
 
+/// Whether somebody has packs of a drive that are there once, under whatever household.
+pub async fn is_served(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    drive: Uuid,
+    beneficiary: Uuid,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        -- wish.allotment_is_served
+        select exists (
+            select from wish.allotment
+            where community_id = $1 and drive_id = $2 and beneficiary_id = $3 and served_once is not null
+        ) as "is_served!"
+        "#,
+        community.0,
+        drive,
+        beneficiary,
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Returns an allotment. It is changed under its drive's lock.
 pub async fn find_one(
     db: impl PgExecutor<'_>,

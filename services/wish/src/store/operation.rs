@@ -49,6 +49,30 @@ pub async fn insert(db: impl PgExecutor<'_>, step: &NewStep) -> sqlx::Result<()>
     Ok(())
 }
 
+/// Adds a release for each of a community's pledges, due at once, that no call waits for.
+pub async fn insert_releases(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    pledges: &[Uuid],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.operation_insert_releases
+        insert into wish.operation (community_id, pledge_id, kind, state, traceparent, due_at, attempts, created_at)
+        select $1, pledge_id, 'release', 'pending', $3, $4, 0, $4
+        from unnest($2::uuid[]) as pledge_id
+        "#,
+        community.0,
+        pledges,
+        runtime::current_traceparent(),
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Returns a step that is still pending.
 pub async fn find_pending(
     db: impl PgExecutor<'_>,

@@ -160,6 +160,24 @@ pub async fn open(
     rows.into_iter().map(|row| row.pledge(community)).collect()
 }
 
+/// How many of a wish's pledges have not ended.
+pub async fn count_open(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    wish: Uuid,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"
+        -- wish.pledge_count_open
+        select count(*) as "count!" from wish.pledge where community_id = $1 and wish_id = $2 and ended_at is null
+        "#,
+        community.0,
+        wish,
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Which pledges a list is of.
 #[derive(Debug)]
 pub struct PledgeFilter {
@@ -219,6 +237,36 @@ pub async fn update(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()
         pledge.note,
         pledge.delivered_at,
         pledge.ended_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes how pledges of a community have ended.
+pub async fn end_all(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    pledges: &[Pledge],
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = pledges.iter().map(|pledge| pledge.id).collect();
+    let states = pledges.iter().map(|pledge| word(&STATES, &pledge.state));
+    let states: Vec<String> = states.map(str::to_owned).collect();
+    let notes: Vec<String> = pledges.iter().map(|pledge| pledge.note.clone()).collect();
+    let ended: Vec<Option<DateTime<Utc>>> = pledges.iter().map(|pledge| pledge.ended_at).collect();
+    sqlx::query!(
+        r#"
+        -- wish.pledge_end_all
+        update wish.pledge
+        set state = new.state, note = new.note, ended_at = new.ended_at
+        from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) as new (pledge_id, state, note, ended_at)
+        where pledge.community_id = $1 and pledge.pledge_id = new.pledge_id
+        "#,
+        community.0,
+        &ids,
+        &states,
+        &notes,
+        &ended as &[Option<DateTime<Utc>>],
     )
     .execute(db)
     .await?;

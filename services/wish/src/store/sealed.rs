@@ -45,15 +45,16 @@ impl Row {
     }
 }
 
-/// Writes what is sealed, in place of what was.
-pub async fn set(db: impl PgExecutor<'_>, owner: Owner, sealed: &Sealed) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Writes what is sealed, in place of what was. False when the id is another's: nothing is written.
+pub async fn set(db: impl PgExecutor<'_>, owner: Owner, sealed: &Sealed) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
         r#"
         -- wish.sealed_set
         insert into wish.sealed (community_id, sealed_id, kind, beneficiary_id, key_id, wrapped_key, content)
         values ($1, $2, $3, $4, $5, $6, $7)
         on conflict on constraint sealed_pk do update
         set key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, content = excluded.content
+        where sealed.kind = excluded.kind and sealed.beneficiary_id = excluded.beneficiary_id
         "#,
         owner.community.0,
         owner.id,
@@ -65,7 +66,7 @@ pub async fn set(db: impl PgExecutor<'_>, owner: Owner, sealed: &Sealed) -> sqlx
     )
     .execute(db)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// What is sealed of some of a community's beneficiaries.
@@ -80,7 +81,7 @@ pub async fn find_many(
         -- wish.sealed_find_many
         select sealed_id, kind, key_id, wrapped_key, content
         from wish.sealed
-        where community_id = $1 and sealed_id = any($2)
+        where community_id = $1 and sealed_id = any($2) and kind = 'beneficiary'
         "#,
         community.0,
         ids,
@@ -90,6 +91,29 @@ pub async fn find_many(
     let rows = rows.into_iter().map(Row::kept);
     rows.map(|row| row.map(|(id, _, sealed)| (id, sealed)))
         .collect()
+}
+
+/// What is sealed of a visit to somebody.
+pub async fn find_visit(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    visit: Uuid,
+) -> sqlx::Result<Option<Sealed>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        -- wish.sealed_find_visit
+        select sealed_id, kind, key_id, wrapped_key, content
+        from wish.sealed
+        where community_id = $1 and sealed_id = $2 and kind = 'visit'
+        "#,
+        community.0,
+        visit,
+    )
+    .fetch_optional(db)
+    .await?;
+    let kept = row.map(Row::kept).transpose()?;
+    Ok(kept.map(|(_, _, sealed)| sealed))
 }
 
 /// What the last visits to somebody found, newest first.
@@ -106,6 +130,7 @@ pub async fn last_visits(
         select sealed.sealed_id, sealed.kind, sealed.key_id, sealed.wrapped_key, sealed.content
         from wish.visit
         join wish.sealed on sealed.community_id = visit.community_id and sealed.sealed_id = visit.visit_id
+            and sealed.kind = 'visit'
         where visit.community_id = $1 and visit.beneficiary_id = $2
         order by visit.visited_at desc, visit.visit_id desc
         limit $3

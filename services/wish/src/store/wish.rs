@@ -28,6 +28,7 @@ struct Row {
     pledged: i64,
     delivered: i64,
     confirmed: i64,
+    settling: i64,
     state: String,
     closes_at: DateTime<Utc>,
     confirms_until: DateTime<Utc>,
@@ -63,6 +64,7 @@ impl Row {
             pledged: self.pledged,
             delivered: self.delivered,
             confirmed: self.confirmed,
+            settling: self.settling,
             state: find(&STATES, &self.state)?,
             created_at: self.created_at,
             published_at: self.published_at,
@@ -154,8 +156,13 @@ pub async fn find_one(
         -- wish.wish_find
         select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
             target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
-            feedback
-        from wish.wish
+            feedback, (
+                select coalesce(sum(p.quantity), 0)::bigint
+                from wish.pledge p
+                join wish.operation o on o.community_id = p.community_id and o.pledge_id = p.pledge_id
+                where p.community_id = $1 and p.wish_id = w.wish_id and p.state = 'delivered' and o.kind = 'capture' and o.state = 'pending'
+            ) as "settling!"
+        from wish.wish w
         where community_id = $1 and wish_id = $2
         "#,
         community.0,
@@ -215,8 +222,13 @@ pub async fn find_all(
         -- wish.wish_find_all
         select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
             target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
-            feedback
-        from wish.wish
+            feedback, (
+                select coalesce(sum(p.quantity), 0)::bigint
+                from wish.pledge p
+                join wish.operation o on o.community_id = p.community_id and o.pledge_id = p.pledge_id
+                where p.community_id = $1 and p.wish_id = w.wish_id and p.state = 'delivered' and o.kind = 'capture' and o.state = 'pending'
+            ) as "settling!"
+        from wish.wish w
         where community_id = $1 and wish_id = any($2)
         order by wish_id
         "#,
@@ -305,6 +317,27 @@ pub async fn due(
     .await
 }
 
+/// Lets the loop step over a wish until an instant.
+pub async fn postpone(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    id: Uuid,
+    until: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.wish_postpone
+        update wish.wish set due_at = $3 where community_id = $1 and wish_id = $2 and due_at < $3
+        "#,
+        community.0,
+        id,
+        until,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Which wishes a list is of.
 #[derive(Debug)]
 pub struct WishFilter {
@@ -333,11 +366,20 @@ pub async fn list(
         -- wish.wish_list
         select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
             target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
-            feedback
-        from wish.wish
+            feedback, settling as "settling!"
+        from wish.wish w
+        cross join lateral (
+            select coalesce(sum(p.quantity), 0)::bigint as settling
+            from wish.pledge p
+            join wish.operation o on o.community_id = p.community_id and o.pledge_id = p.pledge_id
+            where p.community_id = $1 and p.wish_id = w.wish_id and p.state = 'delivered' and o.kind = 'capture' and o.state = 'pending'
+        ) being_confirmed
         where community_id = $1 and wish_id > $2
             and ($3::uuid is null or programme_id = $3)
-            and ($4::text is null or $4 = case when state = 'published' and due_at < $5 then 'lapsed' else state end)
+            and ($4::text is null or $4 = case
+                when state = 'published' and delivered < target and closes_at < $5 then 'lapsed'
+                when state = 'published' and confirmed + settling < target and confirms_until < $5 then 'lapsed'
+                else state end)
             and ($6::boolean is null or $6 = (pledged = target))
             and ($7 = '' or category = $7)
             and (not $8 or published_at is not null)

@@ -1,6 +1,7 @@
 //! Use cases on a real Postgres, under the service's own rights. The other services' ports are closed throughout.
 
 mod people;
+mod pledges;
 mod wishes;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -89,6 +90,7 @@ impl World {
             pledged: 0,
             delivered: 0,
             confirmed: 0,
+            settling: 0,
             state: WishState::Submitted,
             created_at: self.clock.now(),
             published_at: None,

@@ -5,10 +5,14 @@ use runtime::{Deadline, KeyRing, Progress, Sealer, Unreadable};
 use super::*;
 use crate::{
     Error,
+    allotment::NewAllotment,
+    answer::Turn,
     beneficiary::NewBeneficiary,
     domain::{
-        beneficiary::{Beneficiary, Grade},
+        beneficiary::{Beneficiary, Change, Grade},
+        drive::{Drive, DriveState},
         person::Person,
+        refusal::{Refusal, RosterRefusal},
         visit::{Condition, Visit},
     },
     sealer::Roster,
@@ -53,19 +57,36 @@ impl World {
         let zone = "Asia/Shanghai".parse().unwrap();
         let kept = wishes.register(&mut tx, self.community, &new, zone);
         let id = kept.await.unwrap().id;
-        let visit = Visit {
+        wishes
+            .visit(&mut tx, self.visit_to(id), NOTE)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let read = wishes.read_beneficiary(self.community, id).await;
+        read.unwrap().0
+    }
+
+    fn visit_to(&self, beneficiary: Uuid) -> Visit {
+        Visit {
             community: self.community,
             id: self.ids.next(),
-            beneficiary: id,
+            beneficiary,
             visitor: self.ids.next(),
             condition: Condition::Well,
             visited_at: self.clock.now(),
             created_at: self.clock.now(),
-        };
-        wishes.visit(&mut tx, visit, NOTE).await.unwrap();
-        tx.commit().await.unwrap();
-        let read = wishes.read_beneficiary(self.community, id).await;
-        read.unwrap().0
+        }
+    }
+
+    /// Spoils what is sealed of somebody, or of a visit.
+    async fn damage(&self, id: Uuid) {
+        sqlx::query(
+            "update wish.sealed set wrapped_key = '\\x00', content = '\\x00' where sealed_id = $1",
+        )
+        .bind(id)
+        .execute(&self.pool)
+        .await
+        .unwrap();
     }
 
     /// Every row of every table of the service, as text.
@@ -106,7 +127,7 @@ async fn nothing_in_the_database_says_who_is_helped_or_what_a_visit_found() {
     let whole = world.wishes.reveal_beneficiary(&call, somebody.id).await;
     let whole = whole.map_err(drop).unwrap();
     assert!(whole.person == new_beneficiary().person);
-    assert_eq!(whole.notes[0].1, NOTE);
+    assert_eq!(whole.notes[0].1.as_deref(), Some(NOTE));
 
     let dump = world.dump().await;
 
@@ -167,7 +188,7 @@ async fn a_new_key_takes_over_persons_and_notes_and_the_old_one_can_go() {
     let whole = alone.reveal_beneficiary(&call, somebody.id).await;
     let whole = whole.map_err(drop).unwrap();
     assert!(whole.person == new_beneficiary().person);
-    assert_eq!(whole.notes[0].1, NOTE);
+    assert_eq!(whole.notes[0].1.as_deref(), Some(NOTE));
 }
 
 #[tokio::test]
@@ -194,6 +215,174 @@ async fn what_was_put_in_anothers_place_is_refused() {
             Err(Error::Unreadable(Unreadable::Damaged { .. }))
         ));
     }
+}
+
+#[tokio::test]
+async fn somebody_whose_row_is_damaged_keeps_no_other_from_being_shown() {
+    let world = World::start().await;
+    let (one, other) = (
+        world.visited(&world.wishes).await,
+        world.visited(&world.wishes).await,
+    );
+    world.damage(one.id).await;
+    let people = vec![one, other.clone()];
+    let shown = world.wishes.masked(world.community, people).await.unwrap();
+    assert_eq!(
+        shown.iter().map(|of| of.is_damaged).collect::<Vec<_>>(),
+        [true, false]
+    );
+    assert!(shown[0].masked.name.is_empty() && !shown[1].masked.name.is_empty());
+
+    let visit: Uuid =
+        sqlx::query_scalar("select visit_id from wish.visit where beneficiary_id = $1")
+            .bind(other.id)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    world.damage(visit).await;
+    let call = world.call("RevealBeneficiary");
+    let whole = world.wishes.reveal_beneficiary(&call, other.id).await;
+    assert_eq!(whole.map_err(drop).unwrap().notes, [(visit, None)]);
+}
+
+#[tokio::test]
+async fn a_few_damaged_rows_under_a_former_key_do_not_stop_the_start() {
+    let (old, new) = (KeyRing::new_entry(), KeyRing::new_entry());
+    let world = World::start().await;
+    let somebody = world.visited(&world.replica(&[&old])).await;
+    world.damage(somebody.id).await;
+    sqlx::query("delete from wish.sealed where kind = 'visit'")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.replica(&[&new, &old]).check_keys().await.unwrap();
+    world.replica(&[&old]).check_keys().await.unwrap_err();
+    world.replica(&[&new]).check_keys().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn nobody_is_written_over_by_a_visit_of_their_id_nor_the_other_way_round() {
+    let world = World::start().await;
+    let somebody = world.visited(&world.wishes).await;
+    let visit = Visit {
+        id: somebody.id,
+        ..world.visit_to(somebody.id)
+    };
+    let mut tx = world.pool.begin().await.unwrap();
+    let written = world.wishes.visit(&mut tx, visit, NOTE).await;
+    assert!(
+        matches!(written, Err(Error::Refused(Refusal::Exists { id, .. })) if id == somebody.id)
+    );
+    drop(tx);
+
+    let visit: Uuid = sqlx::query_scalar("select visit_id from wish.visit")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    let new = NewBeneficiary {
+        id: Some(visit),
+        ..new_beneficiary()
+    };
+    let zone = "Asia/Shanghai".parse().unwrap();
+    let mut tx = world.pool.begin().await.unwrap();
+    let written = world.wishes.register(&mut tx, world.community, &new, zone);
+    assert!(
+        matches!(written.await, Err(Error::Refused(Refusal::Exists { id, .. })) if id == visit)
+    );
+}
+
+#[tokio::test]
+async fn another_note_is_another_call_until_an_erasure_takes_it_away() {
+    let world = World::start().await;
+    let somebody = world.visited(&world.wishes).await;
+    let (call, visit) = (world.call("RecordVisit"), world.visit_to(somebody.id));
+    let Ok(Turn::First(mut tx)) = world.wishes.turn::<Visit>(&call).await else {
+        panic!("the call is new");
+    };
+    let outcome = world.wishes.visit(&mut tx, visit.clone(), NOTE).await;
+    world.wishes.conclude(tx, &call, outcome).await.unwrap();
+
+    let again = async |note| {
+        let deadline = Deadline::default();
+        world
+            .wishes
+            .record_visit(&call, visit.clone(), note, deadline)
+            .await
+    };
+    assert_eq!(again(NOTE).await.unwrap(), visit);
+    for other in ["", "睡眠不好"] {
+        assert!(matches!(again(other).await, Err(Error::RequestIdReused(_))));
+    }
+    let erase = world.call("EraseBeneficiary");
+    world
+        .wishes
+        .erase_beneficiary(&erase, somebody.id)
+        .await
+        .unwrap();
+    assert_eq!(again("").await.unwrap(), visit);
+}
+
+#[tokio::test]
+async fn who_moved_to_another_household_is_served_once() {
+    let world = World::start().await;
+    let somebody = world.visited(&world.wishes).await;
+    let drive = Drive {
+        community: world.community,
+        id: world.ids.next(),
+        donor: "粮油店".to_owned(),
+        title: "中秋".to_owned(),
+        pack: "大米".to_owned(),
+        packs: 10,
+        repeat_households: false,
+        handed_over: 0,
+        allotted: 0,
+        state: DriveState::Open,
+        created_at: start(),
+        ended_at: None,
+    };
+    store::drive::insert(&world.pool, &drive).await.unwrap();
+    let new = NewAllotment {
+        id: None,
+        drive: drive.id,
+        beneficiary: somebody.id,
+        packs: 1,
+    };
+    let first = world
+        .wishes
+        .allot_packs(&world.call("AllotPacks"), new)
+        .await;
+    let first = first.unwrap();
+    let moved = Change {
+        household: Some(Some("4-1".to_owned())),
+        ..Change::default()
+    };
+    let call = world.call("UpdateBeneficiary");
+    let changed = world
+        .wishes
+        .update_beneficiary(&call, somebody.id, moved, None)
+        .await;
+    changed.unwrap();
+
+    let served = world
+        .wishes
+        .allot_packs(&world.call("AllotPacks"), new)
+        .await;
+
+    let refusal = RosterRefusal::HouseholdServed {
+        drive: drive.id,
+        beneficiary: somebody.id,
+    };
+    assert!(matches!(served, Err(Error::Refused(Refusal::Roster(other))) if other == refusal));
+    let call = world.call("TakeBackAllotment");
+    let taken = world
+        .wishes
+        .take_back_allotment(&call, first.id, "moved".to_owned());
+    taken.await.unwrap();
+    let again = world
+        .wishes
+        .allot_packs(&world.call("AllotPacks"), new)
+        .await;
+    assert!(again.is_ok());
 }
 
 #[tokio::test]

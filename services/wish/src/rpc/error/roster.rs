@@ -69,6 +69,12 @@ pub(super) fn naming(refusal: &RosterRefusal) -> Naming {
             ]
             .concat(),
         },
+        RosterRefusal::ExpireTimeOver { expires_at } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "EXPIRE_TIME_OVER",
+            text_zh: format!("派单的答复期限 {expires_at} 已过"),
+            metadata: vec![("expire_time", expires_at.to_rfc3339())],
+        },
         RosterRefusal::PacksShort { drive, left, packs } => Naming {
             code: Code::FailedPrecondition,
             reason: "PACKS_SHORT",
