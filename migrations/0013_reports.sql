@@ -77,6 +77,9 @@ create index report_newest on activity.report (community_id, submitted_at desc, 
 create index report_member on activity.report (community_id, member_id, submitted_at desc, report_id desc);
 create index report_open on activity.report (community_id, programme_id, category, submitted_at desc)
     where state in ('submitted', 'accepted', 'assigned', 'in_progress');
+-- What everybody may see.
+create index report_public on activity.report (community_id, programme_id, submitted_at desc, report_id desc)
+    where visibility in ('public', 'redacted') and state in ('accepted', 'assigned', 'in_progress', 'resolved', 'closed', 'referred');
 
 -- Everything that happened to a report. Rows are only added.
 create table activity.report_event (

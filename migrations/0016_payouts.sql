@@ -77,6 +77,10 @@ create table activity.payout_line (
 create index payout_line_due on activity.payout_line (community_id, due_at) where due_at is not null;
 create index payout_line_member on activity.payout_line (community_id, member_id);
 
+-- What everybody may see of rewards.
+create index reward_grant_public on activity.reward_grant (community_id, programme_id, local_date, grant_id)
+    where state in ('pending', 'posted') and amount > 0;
+
 grant select, insert on activity.payout, activity.payout_line to linli_activity;
 grant update (state, frozen_at, hash, exported_by, exported_at, decided_by, decided_at, reason) on activity.payout to linli_activity;
 grant update (state, entry, note, due_at, attempts) on activity.payout_line to linli_activity;

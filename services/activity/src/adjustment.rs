@@ -134,6 +134,13 @@ impl Activity {
         let at = self.clock.now();
         let decider = decider(access, &adjustment, at);
         let (adjustment, effect) = adjustment.approve(&programme, &totals, decider)?;
+        if let Change::Budget(_) = adjustment.change {
+            let key = (community, programme.id);
+            if let Some(other) = store::adjustment::budget_changing(&mut *tx, key).await? {
+                let adjustment = adjustment.id;
+                return Err(Refusal::BudgetChanging { adjustment, other }.into());
+            }
+        }
         write_effect(tx, &programme, &totals, &effect).await?;
         store::adjustment::set_state(&mut *tx, &adjustment, Some(at)).await?;
         Ok(adjustment)

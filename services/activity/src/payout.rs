@@ -21,7 +21,7 @@ use crate::{
         programme::Programme,
         refusal::{Refusal, Resource},
     },
-    person::ONE_LOOK,
+    person::{ONE_LOOK, Opened},
     store,
 };
 
@@ -54,8 +54,9 @@ pub(crate) struct FileLine {
     pub(crate) line: Line,
     pub(crate) hash: ListHash,
     pub(crate) number: String,
-    /// Nothing, once erased.
+    /// Nothing, once erased or damaged.
     pub(crate) name: Option<String>,
+    pub(crate) is_damaged: bool,
 }
 
 /// What a member is owed.
@@ -107,10 +108,18 @@ impl Activity {
         let payable: HashSet<Uuid> = payable.into_iter().collect();
         available.retain(|owed| payable.contains(&owed.member));
         let since = store::payout::granted_since(&mut *tx, of, new.cutoff_at).await?;
-        let (lines, more_owed) =
+        let (mut lines, more_owed) =
             payout::lines(available, &since.into_iter().collect(), new.minimum, || {
                 self.ids.next()
             });
+        // Who is being erased meanwhile is waited for, and left out after all.
+        let members: Vec<Uuid> = lines.iter().map(|line| line.member).collect();
+        let kept = store::payout_line::lock_payable(&mut *tx, community, &members).await?;
+        let kept: HashSet<Uuid> = kept.into_iter().collect();
+        lines.retain(|line| kept.contains(&line.member));
+        for (number, line) in (1..).zip(&mut lines) {
+            line.number = number;
+        }
         if lines.is_empty() {
             return Err(Refusal::NothingOwed {
                 programme: programme.id,
@@ -249,16 +258,24 @@ impl Activity {
         let mut numbers: HashMap<Uuid, String> = numbers.into_iter().collect();
         let members: Vec<Uuid> = lines.iter().map(|line| line.member).collect();
         let kept = store::person::find_many(&self.pool, community, &members).await?;
-        let mut names = HashMap::new();
+        let (mut names, mut damaged) = (HashMap::new(), HashSet::new());
         for (member, kept) in kept {
-            let person = self.open(community, member, kept)?;
-            names.extend(person.map(|person| (member, person.name)));
+            match self.open_among(community, member, kept)? {
+                Opened::Whole(person) => {
+                    names.insert(member, person.name);
+                }
+                Opened::Erased => {}
+                Opened::Damaged => {
+                    damaged.insert(member);
+                }
+            }
         }
         let lines = held(&lines).zip(hashes).map(|(line, hash)| FileLine {
             line: line.clone(),
             hash,
             number: numbers.remove(&line.member).unwrap_or_default(),
             name: names.remove(&line.member),
+            is_damaged: damaged.contains(&line.member),
         });
         Ok(lines.collect())
     }

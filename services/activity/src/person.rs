@@ -24,6 +24,15 @@ use crate::{
 /// How long a reveal whose answer was lost may be asked for again. Later it is another look, to be logged as one.
 pub(crate) const ONE_LOOK: TimeDelta = TimeDelta::minutes(5);
 
+/// A person among others.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Whole(Person),
+    Erased,
+    /// Nobody can read it any more.
+    Damaged,
+}
+
 /// That a person was revealed.
 #[derive(Debug, Serialize, Deserialize)]
 struct Revealed {
@@ -104,8 +113,7 @@ impl Activity {
         Ok((member, person))
     }
 
-    /// Members of a community as everyone may see them. One whose person is damaged is shown as such, and keeps nobody from seeing the others; a key
-    /// that is missing is missing for many, so it fails for all until it is back.
+    /// Members of a community as everyone may see them; one whose person is damaged is shown as such.
     pub(crate) async fn masked(
         &self,
         community: Community,
@@ -116,21 +124,19 @@ impl Activity {
         let mut kept: HashMap<Uuid, KeptPerson> = kept.into_iter().collect();
         let shown = members.into_iter().map(|member| {
             let kept = kept.remove(&member.id).unwrap_or(KeptPerson::Erased);
-            match self.open(community, member.id, kept) {
-                Err(Error::Unreadable(cause @ Unreadable::Damaged { .. })) => {
-                    tracing::error!(member.id = %member.id, error = %cause, "A person can't be read: {cause}");
-                    Ok(MaskedMember {
-                        is_damaged: true,
-                        ..masked(member, None)
-                    })
-                }
-                person => Ok(masked(member, person?)),
-            }
+            Ok(match self.open_among(community, member.id, kept)? {
+                Opened::Whole(person) => masked(member, Some(person)),
+                Opened::Erased => masked(member, None),
+                Opened::Damaged => MaskedMember {
+                    is_damaged: true,
+                    ..masked(member, None)
+                },
+            })
         });
         shown.collect()
     }
 
-    /// What everyone may see of some persons, by member; those who were erased are not among them.
+    /// What everyone may see of some persons, by member; those who were erased or are damaged are not among them.
     pub(crate) async fn masked_persons(
         &self,
         community: Community,
@@ -139,15 +145,34 @@ impl Activity {
         let kept = store::person::find_many(&self.pool, community, members).await?;
         let mut shown = HashMap::new();
         for (member, kept) in kept {
-            if let Some(person) = self.open(community, member, kept)? {
+            if let Opened::Whole(person) = self.open_among(community, member, kept)? {
                 shown.insert(member, person.masked());
             }
         }
         Ok(shown)
     }
 
+    /// Reads one person of many. One that is damaged keeps nobody from seeing the others; a key that is missing is missing for many, so it fails for
+    /// all until it is back.
+    pub(crate) fn open_among(
+        &self,
+        community: Community,
+        member: Uuid,
+        kept: KeptPerson,
+    ) -> Result<Opened, Error> {
+        match self.open(community, member, kept) {
+            Ok(Some(person)) => Ok(Opened::Whole(person)),
+            Ok(None) => Ok(Opened::Erased),
+            Err(Error::Unreadable(cause @ Unreadable::Damaged { .. })) => {
+                tracing::error!(member.id = %member, error = %cause, "A person can't be read: {cause}");
+                Ok(Opened::Damaged)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads a person, unless they were erased.
-    pub(crate) fn open(
+    fn open(
         &self,
         community: Community,
         member: Uuid,

@@ -1,7 +1,5 @@
 //! What everyone in the community may see of cash rewards: a month's sums, and each reward as it is made.
 
-use std::collections::HashMap;
-
 use chrono::{Months, NaiveDate};
 use uuid::Uuid;
 
@@ -10,7 +8,7 @@ use crate::{
     domain::{Community, calendar::month_start, programme::Programme},
     store::{
         self,
-        public::{CategorySum, PublicFilter, Rewarded},
+        public::{CategorySum, Cursor, PublicFilter, Rewarded},
     },
 };
 
@@ -18,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct PublicReward {
     pub(crate) rewarded: Rewarded,
-    /// Empty: was erased.
+    /// Empty: was erased, or can't be read.
     pub(crate) masked_name: String,
 }
 
@@ -36,28 +34,26 @@ impl Activity {
         Ok((programme, sums))
     }
 
-    /// Lists a month's rewards of a cash programme, or all, newest first.
+    /// Lists a month's rewards of a cash programme, or all, the last deeds first.
     pub(crate) async fn list_public_rewards(
         &self,
         (community, programme): (Community, Uuid),
         date: Option<NaiveDate>,
-        before: Option<Uuid>,
+        before: Option<Cursor>,
         size: i64,
-    ) -> Result<(Programme, Page<PublicReward, Uuid>), Error> {
+    ) -> Result<(Programme, Page<PublicReward, Cursor>), Error> {
         let programme = self.cash_programme(community, programme).await?;
         let filter = filter(&programme, date);
         let rows = store::public::list(&self.pool, filter, before, size + 1).await?;
-        let page = Page::cut(rows, size, |rewarded| rewarded.grant);
+        let page = Page::cut(rows, size, |rewarded| (rewarded.local_date, rewarded.grant));
         let members: Vec<Uuid> = page.items.iter().map(|row| row.member).collect();
-        let kept = store::person::find_many(&self.pool, community, &members).await?;
-        let mut names = HashMap::new();
-        for (member, kept) in kept {
-            let person = self.open(community, member, kept)?;
-            names.extend(person.map(|person| (member, person.masked().name)));
-        }
-        let rewards = page.items.into_iter().map(|rewarded| PublicReward {
-            masked_name: names.get(&rewarded.member).cloned().unwrap_or_default(),
-            rewarded,
+        let persons = self.masked_persons(community, &members).await?;
+        let rewards = page.items.into_iter().map(|rewarded| {
+            let person = persons.get(&rewarded.member);
+            PublicReward {
+                masked_name: person.map(|person| person.name.clone()).unwrap_or_default(),
+                rewarded,
+            }
         });
         let page = Page {
             items: rewards.collect(),

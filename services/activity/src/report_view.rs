@@ -36,7 +36,7 @@ const PUBLIC: [EventKind; 7] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     pub(crate) report: Report,
-    /// Empty once erased.
+    /// Empty once erased or damaged.
     pub(crate) reporter: Masked,
     pub(crate) notes: Vec<ReportEvent>,
 }

@@ -80,8 +80,8 @@ const REPORTS: [(&str, &str); 12] = [
         "10: month",
     ),
     (
-        "P05,M2,hazard,red,Gate 1,2024-05-01T23:51:00+08:00,2024-05-02T09:00:00+08:00,duplicate,P01",
-        "0: the second",
+        "P05,M2,hazard,red,Gate 1,2024-05-01T23:51:00+08:00,2024-05-02T08:00:00+08:00,duplicate,P01",
+        "0: the second, and found before the first was decided on",
     ),
     (
         "P06,M2,mess,blue,Gate 5,2024-05-19T08:00:00+08:00,2024-05-20T08:00:00+08:00,accepted,",

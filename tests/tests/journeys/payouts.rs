@@ -71,8 +71,8 @@ async fn a_month_of_cash_rewards_from_the_record_to_the_money() {
     assert_eq!(
         seen,
         [
-            ("王**", 3_000, "elder-care"),
-            ("王**", 10_000, "elder-care")
+            ("王**", 10_000, "elder-care"),
+            ("王**", 3_000, "elder-care")
         ]
     );
 

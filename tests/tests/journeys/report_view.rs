@@ -196,6 +196,9 @@ async fn the_first_reporter_is_paid_and_the_second_is_pointed_to_the_first() {
     };
     let wrong = send!(desk, mark_report_duplicate, mark(&original, &same)).unwrap_err();
     assert_eq!(refused(&wrong).reason, "NOT_EARLIER");
+    let early = send!(desk, mark_report_duplicate, mark(&same, &original)).unwrap_err();
+    assert_eq!(refused(&early).reason, "NOT_AN_ORIGINAL");
+    let accepted = world.accept_report(&original).await.unwrap();
     let marked = send!(desk, mark_report_duplicate, mark(&same, &original)).unwrap();
     assert_eq!(
         (marked.state(), marked.duplicate_of),
@@ -204,7 +207,6 @@ async fn the_first_reporter_is_paid_and_the_second_is_pointed_to_the_first() {
     let chained = world.reported(somewhere(&second, 61.0)).await;
     let wrong = send!(desk, mark_report_duplicate, mark(&chained, &same)).unwrap_err();
     assert_eq!(refused(&wrong).reason, "NOT_AN_ORIGINAL");
-    let accepted = world.accept_report(&original).await.unwrap();
     world.posted(&accepted.grant).await;
     assert_eq!(
         (world.balance(&first).await, marked.grant),

@@ -83,7 +83,12 @@ async fn two_raises_at_once_before_two_replicas_grant_each_once() {
     });
     at_once(2, |number| {
         let (desk, approval) = (desk.clone(), approvals[number].clone());
-        async move { journeys::send!(desk, approve_adjustment, approval).unwrap() }
+        async move {
+            // One, unless it is applied before the other is looked at.
+            if let Err(refusal) = journeys::send!(desk, approve_adjustment, approval) {
+                assert_eq!(journeys::refused(&refusal).reason, "BUDGET_CHANGING");
+            }
+        }
     })
     .await;
     for raised in &raises {

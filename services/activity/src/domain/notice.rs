@@ -1,12 +1,11 @@
 //! What members are told: that points will expire, that they have, how what they reported goes on. What a notice says is kept as values; its text is made of them when it is read.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    calendar::local_date,
     programme::Programme,
     refusal::Refusal,
     report::{EventKind, Report, ReportEvent},
@@ -132,6 +131,16 @@ impl Unit {
         let point = if rest.is_empty() { "" } else { "." };
         format!("{whole}{point}{rest} {}", self.asset)
     }
+
+    /// The local date of an instant, with the time of day, as in 15:30, unless that is its start: points given by hand expire at any time.
+    fn local(&self, at: DateTime<Utc>) -> (NaiveDate, Option<String>) {
+        let local = at.with_timezone(&self.time_zone).naive_local();
+        let time = local.format("%H:%M").to_string();
+        (
+            local.date(),
+            (local.time() != NaiveTime::MIN).then_some(time),
+        )
+    }
 }
 
 impl Content {
@@ -189,12 +198,15 @@ impl Content {
                 ..
             } => {
                 let amount = unit.amount(*amount);
-                let date = local_date(*expires_at, unit.time_zone);
+                let time = match unit.local(*expires_at) {
+                    (date, None) => format!("{date} 零时"),
+                    (date, Some(time)) => format!("{date} {time} "),
+                };
                 let held = match held {
                     0 => String::new(),
                     held => format!("，其中 {} 已被预留", unit.amount(*held)),
                 };
-                format!("您有 {amount} 将于 {date} 零时到期{held}，到期后不能再使用。")
+                format!("您有 {amount} 将于 {time}到期{held}，到期后不能再使用。")
             }
             Self::ExpiryDone {
                 unit,
@@ -204,8 +216,11 @@ impl Content {
                 ..
             } => {
                 let amount = unit.amount(*amount);
-                let date = local_date(*expires_at, unit.time_zone);
-                format!("您有 {amount} 已于 {date} 到期，账目编号 {entry}。")
+                let time = match unit.local(*expires_at) {
+                    (date, None) => date.to_string(),
+                    (date, Some(time)) => format!("{date} {time}"),
+                };
+                format!("您有 {amount} 已于 {time} 到期，账目编号 {entry}。")
             }
             Self::ReportMoved { category, what, .. } => {
                 format!("您上报的问题（{category}）{}。", moved(*what).0)
@@ -224,14 +239,15 @@ impl Content {
                 ..
             } => {
                 let amount = unit.amount(*amount);
-                let date = local_date(*expires_at, unit.time_zone);
+                let time = match unit.local(*expires_at) {
+                    (date, None) => format!("the start of {date}"),
+                    (date, Some(time)) => format!("{date} {time}"),
+                };
                 let held = match held {
                     0 => String::new(),
                     held => format!(", {} of it reserved", unit.amount(*held)),
                 };
-                format!(
-                    "{amount} will expire at the start of {date}{held}. From then on it can't be spent."
-                )
+                format!("{amount} will expire at {time}{held}. From then on it can't be spent.")
             }
             Self::ExpiryDone {
                 unit,
@@ -241,8 +257,11 @@ impl Content {
                 ..
             } => {
                 let amount = unit.amount(*amount);
-                let date = local_date(*expires_at, unit.time_zone);
-                format!("{amount} expired on {date}, entry {entry}.")
+                let time = match unit.local(*expires_at) {
+                    (date, None) => format!("on {date}"),
+                    (date, Some(time)) => format!("at {date} {time}"),
+                };
+                format!("{amount} expired {time}, entry {entry}.")
             }
             Self::ReportMoved { category, what, .. } => {
                 format!(
@@ -412,6 +431,43 @@ mod tests {
             "您有 0.05 CNY 已于 2024-12-01 到期，账目编号 7。"
         );
         assert_eq!(done.text_en(), "0.05 CNY expired on 2024-12-01, entry 7.");
+    }
+
+    #[test]
+    fn what_expires_within_a_day_says_when() {
+        let expires_at = at("2024-11-30T07:30:00Z");
+        let ahead = Content::ExpiryAhead {
+            programme: Uuid::from_u128(1),
+            account: Uuid::from_u128(2),
+            unit: unit("points", 0),
+            amount: 5,
+            held: 0,
+            expires_at,
+            days: 1,
+        };
+        assert_eq!(
+            ahead.text_zh(),
+            "您有 5 points 将于 2024-11-30 15:30 到期，到期后不能再使用。"
+        );
+        assert_eq!(
+            ahead.text_en(),
+            "5 points will expire at 2024-11-30 15:30. From then on it can't be spent."
+        );
+        let done = Content::ExpiryDone {
+            programme: Uuid::from_u128(1),
+            unit: unit("points", 0),
+            amount: 5,
+            expires_at,
+            entry: 7,
+        };
+        assert_eq!(
+            done.text_zh(),
+            "您有 5 points 已于 2024-11-30 15:30 到期，账目编号 7。"
+        );
+        assert_eq!(
+            done.text_en(),
+            "5 points expired at 2024-11-30 15:30, entry 7."
+        );
     }
 
     #[test]

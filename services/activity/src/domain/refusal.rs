@@ -50,6 +50,9 @@ pub enum Refusal {
         budget: i64,
         granted: i64,
     },
+    /// One change of a budget at a time is on its way to the ledger, or they could get there in another order.
+    #[error("adjustment {other} changes the same budget and is not applied yet")]
+    BudgetChanging { adjustment: Uuid, other: Uuid },
     /// A verified record of the member covers a part of the same time.
     #[error("service record {record} overlaps the member's verified record {verified}")]
     ServiceOverlap { record: Uuid, verified: Uuid },
@@ -121,6 +124,9 @@ pub enum ReportRefusal {
     /// Only a report that stands by itself can have duplicates.
     #[error("report {other} is {state} itself")]
     NotAnOriginal { other: Uuid, state: String },
+    /// One that nobody has decided on may turn out to be no original.
+    #[error("report {other} is SUBMITTED: decide on that one first")]
+    OriginalUndecided { other: Uuid },
     /// It was reopened too late.
     #[error("report {report} could be reopened until {}", until.to_rfc3339())]
     ReopenWindowClosed { report: Uuid, until: DateTime<Utc> },

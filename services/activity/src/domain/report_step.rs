@@ -229,6 +229,10 @@ impl Report {
             }
             .into());
         }
+        // Nothing that was decided on becomes REJECTED or DUPLICATE later, so the first valid one keeps the reward.
+        if original.state == ReportState::Submitted {
+            return Err(ReportRefusal::OriginalUndecided { other: original.id }.into());
+        }
         let known = [ReportState::Duplicate, ReportState::Rejected];
         if known.contains(&original.state) {
             return Err(ReportRefusal::NotAnOriginal {

@@ -100,7 +100,10 @@ fn steps() -> Vec<(Step, Option<ReportState>)> {
         Accepted, Assigned, Closed, Duplicate, InProgress, Referred, Rejected, Resolved,
     };
     let photos = Vec::new;
-    let earlier = submitted(1, start() - TimeDelta::days(1));
+    let earlier = Report {
+        state: Accepted,
+        ..submitted(1, start() - TimeDelta::days(1))
+    };
     let keep = Step::Accept {
         urgency: None,
         visibility: None,
@@ -250,7 +253,11 @@ fn nobody_looks_first_at_their_own_report() {
 fn an_original_is_earlier_and_stands_by_itself() {
     let report = submitted(2, start());
     let mark = |of: Report| take(report.clone(), &Step::MarkDuplicate { of: Box::new(of) });
-    let earlier = submitted(1, start());
+    let undecided = submitted(1, start());
+    let earlier = Report {
+        state: ReportState::Accepted,
+        ..undecided.clone()
+    };
     assert_eq!(
         mark(earlier.clone()).unwrap().duplicate_of,
         Some(earlier.id)
@@ -262,6 +269,7 @@ fn an_original_is_earlier_and_stands_by_itself() {
             submitted(1, start() + TimeDelta::seconds(1)),
             "was not submitted before",
         ),
+        (undecided, "is SUBMITTED: decide on that one first"),
         (
             Report {
                 state: ReportState::Rejected,

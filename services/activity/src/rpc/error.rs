@@ -183,6 +183,16 @@ fn naming(refusal: &Refusal) -> Naming {
             ]
             .concat(),
         },
+        Refusal::BudgetChanging { adjustment, other } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "BUDGET_CHANGING",
+            text_zh: format!("调整 {other} 正在更改同一预算，生效后再核定 {adjustment}"),
+            metadata: [
+                of(Resource::Adjustment, adjustment),
+                vec![("other", other.to_string())],
+            ]
+            .concat(),
+        },
         Refusal::BudgetBelowGranted {
             adjustment,
             budget,

@@ -53,6 +53,11 @@ pub(super) fn naming(refusal: &ReportRefusal) -> Naming {
             format!("上报 {other} 的状态是 {state}，不能作为重复上报的原件"),
             with(other, &[("state", state.clone())]),
         ),
+        ReportRefusal::OriginalUndecided { other } => told(
+            "NOT_AN_ORIGINAL",
+            format!("上报 {other} 尚未受理，请先处理该上报"),
+            with(other, &[("state", "SUBMITTED".to_owned())]),
+        ),
         ReportRefusal::ReopenWindowClosed { report, until } => {
             let until = until.to_rfc3339();
             told(

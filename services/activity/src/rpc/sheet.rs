@@ -72,6 +72,7 @@ fn row(payout: &Payout, line: &FileLine) -> Vec<String> {
         hash,
         number,
         name,
+        is_damaged,
     } = line;
     let outcome = match line.state {
         LineState::Pending | LineState::Held | LineState::NotHeld => "",
@@ -79,6 +80,10 @@ fn row(payout: &Payout, line: &FileLine) -> Vec<String> {
         LineState::Failing | LineState::Failed => "未成功 FAILED",
         LineState::Cancelling | LineState::Cancelled => "已取消 CANCELLED",
     };
+    let damaged =
+        is_damaged.then_some("姓名已损坏，无法读取 The name is damaged and can't be read");
+    let notes = damaged.into_iter().chain([&line.note[..]]);
+    let notes: Vec<&str> = notes.filter(|note| !note.is_empty()).collect();
     vec![
         line.number.to_string(),
         super::member::name(payout.community, line.member),
@@ -88,7 +93,7 @@ fn row(payout: &Payout, line: &FileLine) -> Vec<String> {
         name.clone().unwrap_or_default(),
         money(payout, line.amount).text_zh(),
         outcome.to_owned(),
-        line.note.clone(),
+        notes.join("; "),
     ]
 }
 
@@ -161,6 +166,7 @@ mod tests {
             hash,
             number: "V000001".to_owned(),
             name: Some("=王小明".to_owned()),
+            is_damaged: false,
         });
         let named: Vec<FileLine> = named.collect();
         let sums = Sums {

@@ -103,6 +103,25 @@ pub async fn lock(db: impl PgExecutor<'_>, community: Community, id: Uuid) -> sq
     Ok(row.is_some())
 }
 
+/// The change of a locked programme's budget that the ledger has not taken yet, if there is one.
+pub async fn budget_changing(
+    db: impl PgExecutor<'_>,
+    (community, programme): (Community, Uuid),
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        -- activity.adjustment_budget_changing
+        select adjustment_id from activity.adjustment
+        where community_id = $1 and programme_id = $2 and member_id is null and state = 'approved'
+        limit 1
+        "#,
+        community.0,
+        programme,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Finds one.
 pub async fn find(
     db: impl PgExecutor<'_>,

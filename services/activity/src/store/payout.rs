@@ -250,7 +250,7 @@ pub async fn expired(
     Ok(row.map(|row| (Community(row.community_id), row.payout_id)))
 }
 
-/// What members were granted or given in a programme from an instant on and has reached the ledger.
+/// What members were granted or given in a programme from an instant on. What is on its way to the ledger counts too: it may be there already.
 pub async fn granted_since(
     db: impl PgExecutor<'_>,
     (community, programme): (Community, Uuid),
@@ -262,10 +262,11 @@ pub async fn granted_since(
         select member_id as "member_id!", sum(amount)::bigint as "amount!"
         from (
             select member_id, counted as amount from activity.reward_grant
-            where community_id = $1 and programme_id = $2 and created_at >= $3 and entry_sequence is not null
+            where community_id = $1 and programme_id = $2 and coalesce(granted_at, created_at) >= $3 and counted > 0
             union all
             select member_id, amount from activity.adjustment
-            where community_id = $1 and programme_id = $2 and decided_at >= $3 and state = 'applied' and amount > 0
+            where community_id = $1 and programme_id = $2 and decided_at >= $3
+                and state in ('approved', 'applied') and amount > 0
         ) as given
         group by member_id
         "#,

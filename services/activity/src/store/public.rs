@@ -27,11 +27,14 @@ pub struct Rewarded {
     pub category: String,
 }
 
-/// Rewards that are made, newest first, from before a grant on.
+/// Where a list of rewards goes on: behind the one of that day, under this id.
+pub type Cursor = (NaiveDate, Uuid);
+
+/// Rewards that are made, by the day of the deed, the last first. Those of private reports are not among them.
 pub async fn list(
     db: impl PgExecutor<'_>,
     filter: PublicFilter,
-    before: Option<Uuid>,
+    before: Option<Cursor>,
     limit: i64,
 ) -> sqlx::Result<Vec<Rewarded>> {
     sqlx::query_as!(
@@ -46,19 +49,21 @@ pub async fn list(
             union all
             select category from activity.report
             where source = 'report' and report.community_id = $1 and report.report_id = reward_grant.record_id
+                and visibility <> 'private'
         ) as deed
         where reward_grant.community_id = $1 and reward_grant.programme_id = $2
             and reward_grant.state in ('pending', 'posted') and amount > 0
-            and ($3::date is null or local_date >= $3) and ($4::date is null or local_date < $4)
-            and ($5::uuid is null or grant_id < $5)
-        order by grant_id desc
-        limit $6
+            and local_date >= coalesce($3::date, '-infinity') and local_date < coalesce($4::date, 'infinity')
+            and (local_date, grant_id) < (coalesce($5::date, 'infinity'), $6)
+        order by local_date desc, grant_id desc
+        limit $7
         "#,
         filter.community.0,
         filter.programme,
         filter.start,
         filter.end,
-        before,
+        before.map(|(day, _)| day),
+        before.map(|(_, id)| id),
         limit,
     )
     .fetch_all(db)
@@ -73,7 +78,7 @@ pub struct CategorySum {
     pub amount: i64,
 }
 
-/// The sums of the same, by category.
+/// The sums of all, by category; those of private reports are of the empty one.
 pub async fn sums(db: impl PgExecutor<'_>, filter: PublicFilter) -> sqlx::Result<Vec<CategorySum>> {
     sqlx::query_as!(
         CategorySum,
@@ -85,12 +90,12 @@ pub async fn sums(db: impl PgExecutor<'_>, filter: PublicFilter) -> sqlx::Result
             select category from activity.service_record
             where source = 'service' and service_record.community_id = $1 and service_record.record_id = reward_grant.record_id
             union all
-            select category from activity.report
+            select case when visibility = 'private' then '' else category end from activity.report
             where source = 'report' and report.community_id = $1 and report.report_id = reward_grant.record_id
         ) as deed
         where reward_grant.community_id = $1 and reward_grant.programme_id = $2
             and reward_grant.state in ('pending', 'posted') and amount > 0
-            and ($3::date is null or local_date >= $3) and ($4::date is null or local_date < $4)
+            and local_date >= coalesce($3::date, '-infinity') and local_date < coalesce($4::date, 'infinity')
         group by category
         order by category
         "#,

@@ -259,7 +259,7 @@ pub async fn list_public(
         -- activity.report_list_public
         select report_id from activity.report
         where community_id = $1 and programme_id = $2
-            and ($3::timestamptz is null or (submitted_at, report_id) < ($3, $4))
+            and (submitted_at, report_id) < (coalesce($3::timestamptz, 'infinity'), $4)
             and ($5::text is null or category = $5)
             and visibility in ('public', 'redacted')
             and state in ('accepted', 'assigned', 'in_progress', 'resolved', 'closed', 'referred')

@@ -136,7 +136,7 @@ pub async fn list(
     Ok(deeds.collect())
 }
 
-/// What members' grants of a programme count on some local dates, the last not included.
+/// What members' grants of a programme count on some local dates of one month, the last not included: a row a member and source, under its first date.
 pub async fn list_counted(
     db: impl PgExecutor<'_>,
     (community, programme): (Community, Uuid),
@@ -146,8 +146,10 @@ pub async fn list_counted(
     let rows = sqlx::query!(
         r#"
         -- activity.simulation_list_counted
-        select member_id, source as "source: Source", local_date, counted from activity.reward_grant
+        select member_id, source as "source: Source", min(local_date) as "local_date!", sum(counted)::bigint as "counted!"
+        from activity.reward_grant
         where community_id = $1 and programme_id = $2 and local_date >= $3 and local_date < $4 and counted > 0
+        group by member_id, source
         "#,
         community.0,
         programme,

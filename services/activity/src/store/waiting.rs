@@ -85,7 +85,12 @@ pub async fn release(
         r#"
         -- activity.waiting_release
         update activity.reward_grant set state = 'pending', counted = reward_grant.amount,
-            expires_at = made.expires_at, granted_at = $4, retry_at = null
+            expires_at = made.expires_at, granted_at = $4, retry_at = null,
+            -- The release before did not count what the ledger refused under the first id.
+            posting = greatest(posting, (exists (
+                select from activity.outbox as asked
+                where asked.community_id = $1 and asked.grant_id = reward_grant.grant_id and asked.kind = 'post'
+            ))::integer)
         from unnest($2::uuid[], $3::timestamptz[]) as made (grant_id, expires_at)
         where community_id = $1 and reward_grant.grant_id = made.grant_id and state = 'awaiting_budget'
         "#,
@@ -110,7 +115,7 @@ pub async fn set_refused(
     sqlx::query!(
         r#"
         -- activity.waiting_set_refused
-        update activity.reward_grant set posting = posting + 1, retry_at = late.retry_at
+        update activity.reward_grant set posting = posting + 1, retry_at = late.retry_at, granted_at = null
         from unnest($2::uuid[], $3::timestamptz[]) as late (grant_id, retry_at)
         where community_id = $1 and reward_grant.grant_id = late.grant_id
         "#,

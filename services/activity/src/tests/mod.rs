@@ -1,6 +1,7 @@
 //! Use cases on a real Postgres, under the service's own rights. The ledger's port is closed throughout: no use case but
 //! the start of a programme needs it.
 
+mod adjusting;
 mod erasing;
 mod payouts;
 mod persons;

@@ -214,7 +214,7 @@ async fn a_list_whose_time_is_over_ends_without_anybody() {
 }
 
 #[tokio::test]
-async fn what_was_granted_from_an_instant_on_counts_once_the_ledger_has_it() {
+async fn what_was_granted_from_an_instant_on_counts_whether_or_not_the_ledger_has_said_so() {
     let world = World::start().await;
     let member = world.member().await;
     let (_, early) = world.granted(&member, 60, 1).await;
@@ -226,21 +226,101 @@ async fn what_was_granted_from_an_instant_on_counts_once_the_ledger_has_it() {
             .await
             .unwrap()
     };
-    assert_eq!(since(start()).await, []);
-    for (number, grant) in (1..).zip([&early, &late]) {
-        let step = grant.posted().unwrap();
-        let moved = store::grant::Move {
-            grant: grant.id,
-            step,
-            entry: Some(number),
-        };
-        store::grant::set_steps(&world.pool, world.community, &[moved])
-            .await
-            .unwrap();
-    }
     let both = early.amount + late.amount;
+    let posted = store::grant::Move {
+        grant: early.id,
+        step: early.posted().unwrap(),
+        entry: Some(1),
+    };
+    store::grant::set_steps(&world.pool, world.community, &[posted])
+        .await
+        .unwrap();
     assert_eq!(since(start()).await, [(member.id, both)]);
     assert_eq!(since(late.created_at).await, [(member.id, late.amount)]);
     let after = late.created_at + TimeDelta::seconds(1);
     assert_eq!(since(after).await, []);
+}
+
+#[tokio::test]
+async fn what_waited_for_budget_counts_from_when_it_was_granted() {
+    let world = World::with_budget(Some(10)).await;
+    let member = world.member().await;
+    let (_, waiting) = world.granted(&member, 30, 2).await;
+    let since = async |at| {
+        let of = (world.community, world.programme);
+        store::payout::granted_since(&world.pool, of, at)
+            .await
+            .unwrap()
+    };
+    assert_eq!(since(start()).await, []);
+    world.clock.advance(TimeDelta::days(1));
+    let granted = world.clock.now();
+    store::programme::set_budget(&world.pool, world.community, world.programme, None)
+        .await
+        .unwrap();
+    world
+        .activity
+        .release_batch(world.community, world.programme)
+        .await
+        .unwrap();
+    assert_eq!(since(granted).await, [(member.id, waiting.amount)]);
+    assert_eq!(since(granted + TimeDelta::seconds(1)).await, []);
+}
+
+#[tokio::test]
+async fn a_damaged_person_keeps_no_list_from_anybody() {
+    let world = World::start().await;
+    let (payout, [whole, damaged]) = frozen(&world).await;
+    sqlx::query("update activity.member_person set wrapped_key = 'x' where member_id = $1")
+        .bind(damaged.id)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+
+    let call = export(&world, "STAFF01");
+    let (_, lines) = world
+        .activity
+        .export_payout(&call, payout.id)
+        .await
+        .unwrap();
+
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|line| (&line.number, line.name.as_deref(), line.is_damaged))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (&whole.number, Some("王小明"), false),
+            (&damaged.number, None, true)
+        ]
+    );
+    let members = [whole.id, damaged.id];
+    let masked = world
+        .activity
+        .masked_persons(world.community, &members)
+        .await
+        .unwrap();
+    assert_eq!(masked.keys().collect::<Vec<_>>(), [&whole.id]);
+}
+
+#[tokio::test]
+async fn who_is_erased_meanwhile_is_waited_for_and_left_out() {
+    let world = World::start().await;
+    let (kept, erased) = (world.member().await, world.member().await);
+    let members = [kept.id, erased.id];
+    let mut erasing = world.pool.begin().await.unwrap();
+    store::member::lock(&mut *erasing, world.community, members[1])
+        .await
+        .unwrap();
+    store::member::set_erased(&mut *erasing, &erased.erase(start()))
+        .await
+        .unwrap();
+    let pool = world.pool.clone();
+    let locking = tokio::spawn(async move {
+        store::payout_line::lock_payable(&pool, world.community, &members).await
+    });
+    tokio::task::yield_now().await;
+    erasing.commit().await.unwrap();
+    assert_eq!(locking.await.unwrap().unwrap(), members[..1]);
 }

@@ -12,11 +12,11 @@ use crate::{
         place::Place,
         policy::{Cap, EarnRule, Period, Policy, Source},
         refusal::Refusal,
-        report::{EventKind, Report, ReportState, Submission},
+        report::{EventKind, Report, ReportState, Submission, Visibility},
         report_rules::Rules,
     },
     report::{NewReport, Target},
-    store,
+    store::{self, public::PublicFilter},
 };
 
 /// 40 for each report, at most 50 a day.
@@ -214,4 +214,63 @@ async fn what_the_clock_closed_is_in_every_list_as_if_somebody_had() {
         .list_report_events(world.community, report.id, 0, 50)
         .await;
     assert_eq!(events.unwrap().items.len(), 7);
+}
+
+#[tokio::test]
+async fn what_a_private_report_earned_is_in_the_sums_and_in_no_list() {
+    let world = World::without_policy(None).await;
+    world.activate(of_reports()).await;
+    let mut shown = Vec::new();
+    for visibility in [
+        Visibility::Public,
+        Visibility::Private,
+        Visibility::Redacted,
+    ] {
+        let member = world.member().await;
+        let report = world.reported(&member).await;
+        let call = world.call("AcceptReport");
+        let accepted = world
+            .activity
+            .accept_report(&call, world.target(&report), (None, Some(visibility)))
+            .await
+            .unwrap();
+        // Ids of one instant are in no order.
+        world.clock.advance(TimeDelta::milliseconds(1));
+        if visibility != Visibility::Private {
+            shown.insert(0, accepted.grant.unwrap());
+        }
+    }
+    let day = start().date_naive();
+    let filter = PublicFilter {
+        community: world.community,
+        programme: world.programme,
+        start: Some(day),
+        end: day.succ_opt(),
+    };
+
+    let mut listed = Vec::new();
+    let mut before = None;
+    while let [row] = &store::public::list(&world.pool, filter, before, 1)
+        .await
+        .unwrap()[..]
+    {
+        listed.push(row.grant);
+        before = Some((row.local_date, row.grant));
+    }
+    assert_eq!(listed, shown);
+    let sums = store::public::sums(&world.pool, filter).await.unwrap();
+    let sums: Vec<_> = sums
+        .iter()
+        .map(|sum| (&sum.category[..], sum.rewards, sum.amount))
+        .collect();
+    assert_eq!(sums, [("", 1, 40), ("litter", 2, 80)]);
+    let later = PublicFilter {
+        start: day.succ_opt(),
+        end: None,
+        ..filter
+    };
+    let none = store::public::list(&world.pool, later, None, 1)
+        .await
+        .unwrap();
+    assert!(none.is_empty());
 }

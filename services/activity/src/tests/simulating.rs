@@ -43,6 +43,8 @@ async fn the_policy_in_force_gives_what_was_granted() {
     for hours in [2, 3, 8] {
         let member = world.member().await;
         world.granted(&member, 30, hours).await;
+        // Deeds of one instant are simulated in the order of their ids.
+        world.clock.advance(TimeDelta::seconds(1));
         world.granted(&member, 20, 1).await;
     }
     let granted = world.summary().await.granted;

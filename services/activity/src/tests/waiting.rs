@@ -238,3 +238,41 @@ async fn what_the_ledgers_limit_refused_is_tried_again_under_another_id_and_no_l
     };
     assert_eq!(totals, Some(expected));
 }
+
+#[tokio::test]
+async fn what_an_older_release_was_refused_for_is_posted_under_another_id_too() {
+    let world = World::start().await;
+    let member = world.member().await;
+    let (record, grant) = world.granted(&member, 30, 2).await;
+    let refuse = async || {
+        let posting = world.activity.claim(world.community).await.unwrap();
+        let refused = [Outcome::OverLimit];
+        world
+            .activity
+            .write_down(world.community, &posting, &refused)
+            .await
+            .unwrap();
+        world.clock.advance(TimeDelta::hours(1));
+    };
+    refuse().await;
+    // It did not count them.
+    sqlx::query("update activity.reward_grant set posting = 0, retry_at = null")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+
+    world.release().await;
+
+    let again = world.grant(&record).await;
+    assert_ne!(again.posting_id(), grant.id);
+    assert!(again.granted_at.is_some());
+    refuse().await;
+    let waiting = world.grant(&record).await;
+    assert_eq!(
+        (waiting.state, waiting.granted_at),
+        (GrantState::AwaitingBudget, None)
+    );
+    world.release().await;
+    let third = world.grant(&record).await;
+    assert_ne!(third.posting_id(), again.posting_id());
+}

@@ -1,11 +1,13 @@
 //! What happened in a programme, in the order in which it is applied.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Programme,
     record::{Pledge, Redemption, Reversal, Service, Wish},
-    report::Report,
+    report::{Outcome, Report},
 };
 
 /// One thing that happened.
@@ -15,8 +17,8 @@ pub enum Event<'a> {
     Service(&'a Service),
     /// A problem was reported.
     Submission(&'a Report),
-    /// A report was accepted, rejected or found a duplicate.
-    Report(&'a Report),
+    /// A report was accepted, rejected or found a duplicate, and when that could be taken.
+    Report(&'a Report, DateTime<Utc>),
     /// A member took an offer.
     Redemption(&'a Redemption),
     /// What a member took was given back.
@@ -37,7 +39,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Service(service) => service.verified_at,
             Self::Submission(report) => report.submitted_at,
-            Self::Report(report) => report.decided_at,
+            Self::Report(_, at) => *at,
             Self::Redemption(redemption) => redemption.at,
             Self::Reversal(_, reversal) => reversal.at,
             Self::Publication(wish) => wish.published_at,
@@ -56,12 +58,16 @@ impl<'a> Event<'a> {
     }
 
     /// At one instant deeds come before spending, and what spends before what undoes it. What is reported moves no points, so it only has to come
-    /// before what is decided on it.
-    fn order(&self) -> (DateTime<Utc>, u8, &'a str) {
+    /// before what is decided on it; and a duplicate earns nothing, so it only has to come behind its original.
+    fn order(&self) -> (DateTime<Utc>, u8, bool, &'a str) {
+        let mut is_duplicate = false;
         let (kind, number) = match self {
             Self::Service(service) => (0, &service.number),
             Self::Submission(report) => (0, &report.number),
-            Self::Report(report) => (1, &report.number),
+            Self::Report(report, _) => {
+                is_duplicate = matches!(report.outcome, Outcome::Duplicate(_));
+                (1, &report.number)
+            }
             Self::Redemption(redemption) => (2, &redemption.number),
             Self::Reversal(redemption, _) => (3, &redemption.number),
             Self::Publication(wish) => (4, &wish.number),
@@ -69,7 +75,7 @@ impl<'a> Event<'a> {
             Self::Fulfilment(pledge, _) => (6, &pledge.number),
             Self::Close(wish) => (7, &wish.number),
         };
-        (self.at(), kind, number)
+        (self.at(), kind, is_duplicate, number)
     }
 }
 
@@ -77,8 +83,19 @@ impl<'a> Event<'a> {
 pub fn events(programme: &Programme) -> Vec<Event<'_>> {
     let records = &programme.records;
     let mut events: Vec<Event<'_>> = records.services.iter().map(Event::Service).collect();
+    let decided: HashMap<&str, DateTime<Utc>> = records
+        .reports
+        .iter()
+        .map(|report| (&report.number[..], report.decided_at))
+        .collect();
     for report in &records.reports {
-        events.extend([Event::Submission(report), Event::Report(report)]);
+        // The services take no duplicate of what nobody has decided on.
+        let original = match &report.outcome {
+            Outcome::Duplicate(original) => decided.get(&original[..]).copied(),
+            Outcome::Accepted | Outcome::Rejected => None,
+        };
+        let at = original.map_or(report.decided_at, |first| first.max(report.decided_at));
+        events.extend([Event::Submission(report), Event::Report(report, at)]);
     }
     for redemption in &records.redemptions {
         events.push(Event::Redemption(redemption));
@@ -132,7 +149,7 @@ mod tests {
             .iter()
             .map(|event| match event {
                 Event::Service(service) => service.number.clone(),
-                Event::Submission(report) | Event::Report(report) => report.number.clone(),
+                Event::Submission(report) | Event::Report(report, _) => report.number.clone(),
                 Event::Redemption(redemption) => redemption.number.clone(),
                 Event::Reversal(redemption, _) => format!("-{}", redemption.number),
                 Event::Publication(wish) => wish.number.clone(),

@@ -65,7 +65,7 @@ pub async fn replay(
         match event {
             Event::Service(service) => run.service(service).await?,
             Event::Submission(report) => report::submit(report, &numbering, clients).await?,
-            Event::Report(report) => run.report(report).await?,
+            Event::Report(report, _) => run.report(report).await?,
             Event::Redemption(redemption) => run.redemption(redemption).await?,
             Event::Reversal(redemption, reversal) => run.reversal(redemption, *reversal).await?,
             Event::Publication(wish) => run.wishes.publish(wish).await?,
