@@ -91,6 +91,8 @@ async fn a_pledge_taken_back_gives_the_points_back_under_their_old_expiry_and_st
     let pledge = world.pledge(world.pledge_of(&wish, &member, 30)).await;
     let pledge = pledge.unwrap();
 
+    // Later than all before it, so that it is the newest in the audit log.
+    world.clock.advance(TimeDelta::milliseconds(1));
     let withdrawn = world.withdraw(&pledge).await.unwrap();
 
     assert_eq!(withdrawn.state(), PledgeState::Withdrawn);
