@@ -68,6 +68,7 @@ async fn a_rider_reports_in_three_taps_and_is_paid_and_told_without_asking() {
         photos: vec![],
         request_id: world.id(),
     };
+    world.clock.advance(TimeDelta::milliseconds(1));
     send!(
         world.staff("STAFF02").reports,
         add_report_progress,
