@@ -252,7 +252,7 @@ async fn a_full_queue_turns_calls_away_and_a_late_one_is_dropped() {
     let over = Deadline(Some(Instant::now()));
     assert!(matches!(
         engine.decide(late, over).await,
-        Err(Error::Conflict)
+        Err(Error::Unavailable("redemption"))
     ));
     assert_eq!(shop.service.outcome(&call).await.unwrap(), None);
 }
