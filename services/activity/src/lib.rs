@@ -57,7 +57,7 @@ use uuid::Uuid;
 
 use domain::refusal::Refusal;
 pub use domain::report_rules::EmergencyNumbers;
-use store::Window;
+pub(crate) use runtime::Page;
 
 /// The database role the service works under.
 pub const ROLE: &str = "linli_activity";
@@ -148,31 +148,4 @@ pub(crate) enum Error {
     /// The ledger failed, or did not answer.
     #[error("ledger: {0}")]
     Ledger(Box<tonic::Status>),
-}
-
-/// A part of a list.
-#[derive(Debug)]
-pub(crate) struct Page<T, C> {
-    pub(crate) items: Vec<T>,
-    /// Where the next page begins: after this one. `None` at the end.
-    pub(crate) next: Option<C>,
-}
-
-impl<T, C> Page<T, C> {
-    /// Asks for one more than a page holds, to see whether another follows.
-    fn window(after: C, size: i64) -> Window<C> {
-        Window {
-            after,
-            limit: size + 1,
-        }
-    }
-
-    /// Cuts what a window gave to the page's size.
-    fn cut(mut items: Vec<T>, size: i64, cursor: impl Fn(&T) -> C) -> Self {
-        let size = usize::try_from(size).expect("a page size is from 1 to 1000");
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = if more { items.last().map(cursor) } else { None };
-        Self { items, next }
-    }
 }

@@ -48,7 +48,7 @@ pub use gathered::Gathered;
 pub use ids::{Ids, secret};
 pub use limiter::{Limiter, rate_limited};
 pub use mask::{masked_name, masked_phone};
-pub use page::{decode_page_token, encode_page_token};
+pub use page::{Page, Place, Window, decode_page_token, encode_page_token};
 pub use postgres::{Durability, Postgres};
 pub use problem::Problem;
 pub use seal::{KeyRing, KeyRingError, Sealed, SealedFor, SealedKind, Unreadable};

@@ -13,6 +13,71 @@ struct Token<T> {
     cursor: T,
 }
 
+/// The part of a list from one place on.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<C> {
+    /// The last one before it.
+    pub after: C,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A part of a list.
+#[derive(Debug)]
+pub struct Page<T, C> {
+    /// What is in it.
+    pub items: Vec<T>,
+    /// Where the next page begins: after this one. `None` at the end.
+    pub next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// Asks for one more than a page holds, to see whether another follows.
+    pub fn window(after: C, size: i64) -> Window<C> {
+        Window {
+            after,
+            limit: size + 1,
+        }
+    }
+
+    /// Cuts what a window gave to the page's size.
+    pub fn cut(mut items: Vec<T>, size: i64, cursor: impl Fn(&T) -> C) -> Self {
+        let size = usize::try_from(size).expect("a page size is from 1 to 1000");
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}
+
+/// A list call's place: how many from where on.
+#[derive(Debug)]
+pub struct Place<C> {
+    query: String,
+    /// How many.
+    pub size: i64,
+    /// The last one of the page before; nothing for the first page.
+    pub after: Option<C>,
+}
+
+impl<C: DeserializeOwned + Serialize> Place<C> {
+    /// Reads `page_size` and `page_token`. `query` names the method and every other field.
+    pub fn read(fields: &mut Fields, query: String, page: (i32, &str)) -> Self {
+        let (size, token) = page;
+        let size = fields.page_size(size);
+        let after = decode_page_token(fields, &query, token);
+        Self { query, size, after }
+    }
+
+    /// The token of the page after this one.
+    pub fn next_page_token<T>(&self, page: &Page<T, C>) -> String {
+        page.next
+            .as_ref()
+            .map(|cursor| encode_page_token(&self.query, cursor))
+            .unwrap_or_default()
+    }
+}
+
 /// Makes the token of the page that starts at `cursor`. `query` names the method and everything that filters or sorts.
 pub fn encode_page_token(query: &str, cursor: &impl Serialize) -> String {
     let token = Token {

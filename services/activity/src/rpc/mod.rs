@@ -31,13 +31,13 @@ use proto::activity::v1::{
     policy_service_server::PolicyServiceServer,
     report_service_server::ReportServiceServer,
 };
-use runtime::{Access, Fields, Server};
+use runtime::{Access, Fields, Place, Server};
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
 
 use crate::{
-    Activity, Page,
+    Activity,
     domain::{Community, call::Call},
 };
 use error::DOMAIN;
@@ -194,31 +194,6 @@ fn optional_enumeration<E: TryFrom<i32>>(
         None
     } else {
         fields.enumeration(field, value)
-    }
-}
-
-/// A list call's place: how many from where on.
-struct Place<C> {
-    query: String,
-    size: i64,
-    after: Option<C>,
-}
-
-impl<C: serde::de::DeserializeOwned + serde::Serialize> Place<C> {
-    /// Reads `page_size` and `page_token`. `query` names the method and every other field.
-    fn read(fields: &mut Fields, query: String, page: (i32, &str)) -> Self {
-        let (size, token) = page;
-        let size = fields.page_size(size);
-        let after = runtime::decode_page_token(fields, &query, token);
-        Self { query, size, after }
-    }
-
-    /// The token of the page after this one.
-    fn next_page_token<T>(&self, page: &Page<T, C>) -> String {
-        page.next
-            .as_ref()
-            .map(|cursor| runtime::encode_page_token(&self.query, cursor))
-            .unwrap_or_default()
     }
 }
 

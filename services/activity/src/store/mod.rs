@@ -25,10 +25,4 @@ pub mod simulation;
 pub mod team;
 pub mod waiting;
 
-/// The part of a list from one place on.
-#[derive(Debug, Clone, Copy)]
-pub struct Window<C> {
-    /// The last one before it.
-    pub after: C,
-    pub limit: i64,
-}
+pub use runtime::Window;

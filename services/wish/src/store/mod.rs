@@ -17,13 +17,7 @@ pub mod sealed;
 pub mod visit;
 pub mod wish;
 
-/// The part of a list from one place on.
-#[derive(Debug, Clone, Copy)]
-pub struct Window<C> {
-    /// The last one before it.
-    pub after: C,
-    pub limit: i64,
-}
+pub use runtime::Window;
 
 /// The value that a word stands for.
 fn find<T: Copy>(words: &[(&'static str, T)], word: &str) -> sqlx::Result<T> {
