@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("ledger", &["ledger", "proof"][..]),
         (
             "activity",
-            &["activity", "notice", "payout", "policy", "report"],
+            &["activity", "event", "notice", "payout", "policy", "report"],
         ),
         (
             "redemption",

@@ -16,6 +16,7 @@ mod report;
 mod roster;
 mod secure;
 mod shop;
+mod watch;
 pub mod web;
 pub mod wire;
 mod wishing;
@@ -24,6 +25,7 @@ pub use people::{Member, Volunteer};
 pub use refusal::{Refused, refused};
 pub use secure::{Certificate, Secure};
 pub use shop::{Draft, Merchant, date};
+pub use watch::heard;
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},

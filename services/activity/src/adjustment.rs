@@ -16,6 +16,8 @@ use crate::{
         Community,
         adjustment::{Adjustment, AdjustmentState, Change, Decider, Effect},
         call::Call,
+        event::NewEvent,
+        notice::{self, NewNotice},
         programme::{Programme, Totals},
         refusal::{Refusal, Resource},
     },
@@ -94,16 +96,19 @@ impl Activity {
             refusal: None,
         };
         match store::adjustment::insert(&mut *tx, &adjustment).await {
-            Ok(()) => Ok(adjustment),
+            Ok(()) => {}
             Err(error) if runtime::constraint(&error) == Some("adjustment_pk") => {
-                Err(Refusal::Exists {
+                return Err(Refusal::Exists {
                     resource: Resource::Adjustment,
                     id: adjustment.id,
                 }
-                .into())
+                .into());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        let event = NewEvent::of_adjustment(&adjustment);
+        store::event::insert(tx, community, &[event], adjustment.proposed_at).await?;
+        Ok(adjustment)
     }
 
     /// Lets a proposed change go to the ledger.
@@ -142,7 +147,7 @@ impl Activity {
             }
         }
         write_effect(tx, &programme, &totals, &effect).await?;
-        store::adjustment::set_state(&mut *tx, &adjustment, Some(at)).await?;
+        self.write_state(tx, &adjustment, Some(at)).await?;
         Ok(adjustment)
     }
 
@@ -171,8 +176,21 @@ impl Activity {
         let (adjustment, ..) = lock(tx, community, id).await?;
         let decider = decider(access, &adjustment, self.clock.now());
         let adjustment = adjustment.decline(decider)?;
-        store::adjustment::set_state(&mut *tx, &adjustment, None).await?;
+        self.write_state(tx, &adjustment, None).await?;
         Ok(adjustment)
+    }
+
+    /// Writes the state that a locked one has come to.
+    async fn write_state(
+        &self,
+        tx: &mut PgConnection,
+        adjustment: &Adjustment,
+        due_at: Option<DateTime<Utc>>,
+    ) -> Result<(), Error> {
+        store::adjustment::set_state(&mut *tx, adjustment, due_at).await?;
+        let event = NewEvent::of_adjustment(adjustment);
+        let now = self.clock.now();
+        Ok(store::event::insert(tx, adjustment.community, &[event], now).await?)
     }
 
     /// Returns an adjustment.
@@ -247,8 +265,18 @@ impl Activity {
             Err(reason) => adjustment.refuse(&programme, &totals, reason),
         };
         write_effect(&mut tx, &programme, &totals, &effect).await?;
-        store::adjustment::set_state(&mut *tx, &adjustment, None).await?;
-        tx.commit().await?;
+        self.write_state(&mut tx, &adjustment, None).await?;
+        if let Some((member, content)) = notice::of_adjustment(&adjustment, &programme) {
+            let id = self.ids.next();
+            let told = NewNotice {
+                id,
+                member,
+                content,
+            };
+            let now = self.clock.now();
+            store::notice::insert(&mut tx, community, &[told], now).await?;
+        }
+        self.commit(tx, community).await?;
         self.budget.nudge();
         tracing::info!(adjustment.id = %id, "Adjustment {id} is {}", adjustment.state.word());
         Ok(())

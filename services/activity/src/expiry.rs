@@ -85,7 +85,9 @@ impl Activity {
                 .iter()
                 .filter_map(|lot| self.ahead(programme, members, lot, now))
                 .collect();
-            store::notice::insert(&self.pool, programme.community, &notices, now).await?;
+            let mut tx = self.pool.begin().await?;
+            store::notice::insert(&mut tx, programme.community, &notices, now).await?;
+            self.commit(tx, programme.community).await?;
             if following.is_empty() {
                 return Ok(next);
             }
@@ -133,9 +135,9 @@ impl Activity {
                     .filter_map(|one| self.done(programme, members, one))
                     .collect();
                 let mut tx = self.pool.begin().await?;
-                store::notice::insert(&mut *tx, community, &notices, self.clock.now()).await?;
+                store::notice::insert(&mut tx, community, &notices, self.clock.now()).await?;
                 store::notice::set_sequence(&mut *tx, community, programme.id, last.entry).await?;
-                tx.commit().await?;
+                self.commit(tx, community).await?;
             }
             if following.is_empty() {
                 return Ok(());

@@ -9,8 +9,10 @@ use crate::{
     domain::{
         Community,
         calendar::{local_date, month_start},
+        event::NewEvent,
         explain::Explained,
         grant::{self, Basis, Grant, GrantFilter, GrantState},
+        notice::{self, NewNotice},
         policy::{Deed, Effort, OutOfRange},
         programme::{Programme, Totals},
         refusal::{Refusal, Resource},
@@ -121,6 +123,8 @@ impl Activity {
             posting: 0,
         };
         store::grant::insert(&mut *tx, &grant, &decision.arithmetic).await?;
+        let event = NewEvent::of_grant(grant.id, grant.member, grant.state);
+        store::event::insert(&mut *tx, community, &[event], now).await?;
         store::programme::set_totals(&mut *tx, community, programme.id, &decision.totals).await?;
         if grant.state == GrantState::Pending {
             tell_ledger(tx, Kind::Post, &grant, now).await?;
@@ -165,6 +169,19 @@ impl Activity {
             }],
         )
         .await?;
+        let event = NewEvent::of_grant(id, grant.member, step.state);
+        store::event::insert(&mut *tx, community, &[event], now).await?;
+        let programme = store::programme::find(&mut *tx, community, record.programme)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
+        if let Some(content) = notice::of_revocation(&grant, &step, &programme) {
+            let told = NewNotice {
+                id: self.ids.next(),
+                member: grant.member,
+                content,
+            };
+            store::notice::insert(&mut *tx, community, &[told], now).await?;
+        }
         let totals = Totals {
             granted: totals.granted - step.granted_less,
             awaiting: totals.awaiting - step.awaiting_less,

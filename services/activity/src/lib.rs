@@ -23,6 +23,7 @@ mod adjustment;
 mod answer;
 mod audit;
 mod domain;
+mod event;
 mod expiry;
 mod grant;
 mod ledger;
@@ -50,7 +51,7 @@ mod tests;
 mod waiting;
 
 use proto::ledger::v1::ledger_service_client::LedgerServiceClient;
-use runtime::{Client, Clock, Ids, KeyRing, Nudge, Problem, Unreadable};
+use runtime::{Client, Clock, Heads, Ids, KeyRing, Nudge, Problem, Unreadable};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -83,6 +84,8 @@ pub struct Activity {
     emergency_numbers: EmergencyNumbers,
     /// Wakes what takes payouts to the ledger.
     payer: Nudge,
+    /// Wakes who watches the events.
+    heads: Heads,
 }
 
 impl Activity {
@@ -99,6 +102,7 @@ impl Activity {
             adjuster: Nudge::default(),
             budget: Nudge::default(),
             payer: Nudge::default(),
+            heads: Heads::default(),
             emergency_numbers: EmergencyNumbers::default(),
         }
     }

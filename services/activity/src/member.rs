@@ -10,6 +10,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         member::{HourEntry, MaskedMember, Member, MemberKind, own_number},
         person::{Person, Place},
         refusal::{Refusal, Resource},
@@ -196,7 +197,12 @@ impl Activity {
 
 async fn insert(tx: &mut PgConnection, member: &Member) -> Result<bool, Error> {
     match store::member::insert(&mut *tx, member).await {
-        Ok(inserted) => Ok(inserted),
+        Ok(true) => {
+            let event = NewEvent::of_member(member);
+            store::event::insert(tx, member.community, &[event], member.created_at).await?;
+            Ok(true)
+        }
+        Ok(false) => Ok(false),
         Err(error) if runtime::constraint(&error) == Some("member_pk") => Err(Refusal::Exists {
             resource: Resource::Member,
             id: member.id,

@@ -1,4 +1,4 @@
-//! Members' notices: list them, mark them as read, say which are not wanted.
+//! Members' notices: record what other services tell, list them, mark them as read, say which are not wanted.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -9,13 +9,85 @@ use crate::{
     domain::{
         Community,
         call::Call,
-        notice::{Notice, NoticeClass},
+        notice::{
+            CardEvent, Content, DispatchMove, NewNotice, Notice, NoticeClass, PledgeMove, Points,
+            Unit,
+        },
         refusal::{Refusal, Resource},
     },
     store::{self, notice::NoticeFilter},
 };
 
+/// What another service tells a member.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// The notice's, chosen by that service.
+    pub(crate) id: Uuid,
+    pub(crate) member: Uuid,
+    pub(crate) what: What,
+}
+
+/// What it tells, points by their programme alone.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    RedemptionReversed {
+        redemption: Uuid,
+        title: String,
+        programme: Uuid,
+        quantity: i64,
+        amount: i64,
+        is_whole: bool,
+    },
+    RedemptionAssisted {
+        redemption: Uuid,
+        title: String,
+        programme: Uuid,
+        amount: i64,
+    },
+    CardChanged {
+        card: Uuid,
+        what: CardEvent,
+    },
+    PledgeMoved {
+        pledge: Uuid,
+        wish: Uuid,
+        title: String,
+        what: PledgeMove,
+        /// Programme and amount of what came back.
+        back: Option<(Uuid, i64)>,
+    },
+    DispatchMoved {
+        dispatch: Uuid,
+        wish: Uuid,
+        title: String,
+        what: DispatchMove,
+    },
+}
+
 impl Activity {
+    /// Records what members are told by another service. Who is no member, or not any more, is told nothing.
+    pub(crate) async fn record_notices(
+        &self,
+        community: Community,
+        told: Vec<Told>,
+    ) -> Result<(), Error> {
+        let mut tx = self.pool.begin().await?;
+        let members: Vec<Uuid> = told.iter().map(|one| one.member).collect();
+        let there = store::member::lock_there(&mut *tx, community, &members).await?;
+        let mut notices = Vec::with_capacity(told.len());
+        for one in told {
+            if there.contains(&one.member) {
+                notices.push(NewNotice {
+                    id: one.id,
+                    member: one.member,
+                    content: content(&mut tx, community, one.what).await?,
+                });
+            }
+        }
+        store::notice::insert(&mut tx, community, &notices, self.clock.now()).await?;
+        Ok(self.commit(tx, community).await?)
+    }
+
     /// Lists a member's notices, newest first.
     pub(crate) async fn list_notices(
         &self,
@@ -109,6 +181,86 @@ impl Activity {
         store::notice::set_muted(&mut *tx, community, member, &muted, now).await?;
         Ok(muted)
     }
+}
+
+/// What a notice says, with the units of its points.
+async fn content(
+    tx: &mut PgConnection,
+    community: Community,
+    what: What,
+) -> Result<Content, Error> {
+    Ok(match what {
+        What::RedemptionReversed {
+            redemption,
+            title,
+            programme,
+            quantity,
+            amount,
+            is_whole,
+        } => Content::RedemptionReversed {
+            redemption,
+            title,
+            points: points(tx, community, programme, amount).await?,
+            quantity,
+            is_whole,
+        },
+        What::RedemptionAssisted {
+            redemption,
+            title,
+            programme,
+            amount,
+        } => Content::RedemptionAssisted {
+            redemption,
+            title,
+            points: points(tx, community, programme, amount).await?,
+        },
+        What::CardChanged { card, what } => Content::CardChanged { card, what },
+        What::PledgeMoved {
+            pledge,
+            wish,
+            title,
+            what,
+            back,
+        } => Content::PledgeMoved {
+            pledge,
+            wish,
+            title,
+            what,
+            back: match back {
+                Some((programme, amount)) => Some(points(tx, community, programme, amount).await?),
+                None => None,
+            },
+        },
+        What::DispatchMoved {
+            dispatch,
+            wish,
+            title,
+            what,
+        } => Content::DispatchMoved {
+            dispatch,
+            wish,
+            title,
+            what,
+        },
+    })
+}
+
+async fn points(
+    tx: &mut PgConnection,
+    community: Community,
+    programme: Uuid,
+    amount: i64,
+) -> Result<Points, Error> {
+    let found = store::programme::find(&mut *tx, community, programme).await?;
+    let found = found.ok_or(Refusal::NotFound {
+        resource: Resource::Programme,
+        id: programme,
+    })?;
+    Ok(Points {
+        programme,
+        unit: Unit::of(&found),
+        amount,
+    })
 }
 
 async fn require_member(

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         payout::{
             self, Available, Confirmation, Deed, LIFE, Line, ListHash, Payout, PayoutState, Sums,
             held,
@@ -114,7 +115,7 @@ impl Activity {
             });
         // Who is being erased meanwhile is waited for, and left out after all.
         let members: Vec<Uuid> = lines.iter().map(|line| line.member).collect();
-        let kept = store::payout_line::lock_payable(&mut *tx, community, &members).await?;
+        let kept = store::member::lock_there(&mut *tx, community, &members).await?;
         let kept: HashSet<Uuid> = kept.into_iter().collect();
         lines.retain(|line| kept.contains(&line.member));
         for (number, line) in (1..).zip(&mut lines) {
@@ -158,6 +159,8 @@ impl Activity {
             });
         }
         store::payout_line::insert(&mut *tx, (community, payout.id), &lines, now).await?;
+        let event = NewEvent::of_payout(&payout);
+        store::event::insert(&mut *tx, community, &[event], now).await?;
         show(tx, payout).await
     }
 
@@ -240,7 +243,7 @@ impl Activity {
         let deed = self.payout_deed(call);
         let at = deed.at;
         let payout = lock(tx, call.community, id).await?.export(deed)?;
-        store::payout::set_state(&mut *tx, &payout).await?;
+        self.write_payout_state(tx, &payout).await?;
         let shown = show(tx, payout).await?;
         Ok(Exported { at, shown })
     }
@@ -354,8 +357,19 @@ impl Activity {
     ) -> Result<Shown, Error> {
         let of = (payout.community, payout.id);
         store::payout_line::set_states(&mut *tx, of, &lines, self.clock.now()).await?;
-        store::payout::set_state(&mut *tx, &payout).await?;
+        self.write_payout_state(tx, &payout).await?;
         show(tx, payout).await
+    }
+
+    async fn write_payout_state(
+        &self,
+        tx: &mut PgConnection,
+        payout: &Payout,
+    ) -> Result<(), Error> {
+        store::payout::set_state(&mut *tx, payout).await?;
+        let event = NewEvent::of_payout(payout);
+        let now = self.clock.now();
+        Ok(store::event::insert(tx, payout.community, &[event], now).await?)
     }
 
     /// Returns what a member is owed of a cash programme.

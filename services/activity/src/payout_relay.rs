@@ -157,7 +157,7 @@ impl Activity {
             let lines = store::payout_line::all(&mut *tx, (community, id)).await?;
             store::payout::set_state(&mut *tx, &payout.freeze(&lines, now)).await?;
         }
-        tx.commit().await?;
+        self.commit(tx, community).await?;
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl Activity {
             self.write_payout(&mut tx, ended).await?;
             tracing::info!(payout.id = %id, "Payout {id} is CANCELLED: its time was over");
         }
-        tx.commit().await?;
+        self.commit(tx, community).await?;
         Ok(true)
     }
 }

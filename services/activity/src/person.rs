@@ -14,6 +14,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         member::{MaskedMember, Member},
         person::{KeptPerson, Masked, Person, Place},
         refusal::{Refusal, Resource},
@@ -91,8 +92,15 @@ impl Activity {
         store::answer::forget_persons(&mut *tx, community, Some(id), i64::MAX).await?;
         store::member::lock(&mut *tx, community, id).await?;
         let member = store::member::find(&mut *tx, community, id).await?;
-        let member = member.ok_or(not_found(id))?.erase(self.clock.now());
+        let member = member.ok_or(not_found(id))?;
+        let was_there = member.erased_at.is_none();
+        let now = self.clock.now();
+        let member = member.erase(now);
         store::member::set_erased(&mut *tx, &member).await?;
+        if was_there {
+            let event = NewEvent::of_member(&member);
+            store::event::insert(&mut *tx, community, &[event], now).await?;
+        }
         let place = Place {
             community,
             member: id,

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         policy::Policy,
         refusal::{Refusal, Resource},
         revision::{PolicyRevision, RevisionKey, RevisionState},
@@ -54,6 +55,7 @@ impl Activity {
             retired_at: None,
         };
         store::policy::insert(&mut *tx, &revision).await?;
+        self.tell_revision(tx, &revision).await?;
         Ok(revision)
     }
 
@@ -81,9 +83,9 @@ impl Activity {
         let active = store::policy::find_active(&mut *tx, key.community, key.programme).await?;
         let (activated, retired) = draft.activate(active, self.clock.now())?;
         if let Some(retired) = retired {
-            store::policy::set_state(&mut *tx, &retired).await?;
+            self.write_revision_state(tx, &retired).await?;
         }
-        store::policy::set_state(&mut *tx, &activated).await?;
+        self.write_revision_state(tx, &activated).await?;
         Ok(activated)
     }
 
@@ -97,8 +99,38 @@ impl Activity {
             Turn::First(tx) => tx,
             Turn::Again(answer) => return Ok(answer),
         };
-        let outcome = discard(&mut tx, key).await;
+        let outcome = self.discard(&mut tx, key).await;
         self.conclude(tx, call, outcome).await
+    }
+
+    async fn discard(
+        &self,
+        tx: &mut PgConnection,
+        key: RevisionKey,
+    ) -> Result<PolicyRevision, Error> {
+        let discarded = lock_revision(tx, key).await?.discard()?;
+        self.write_revision_state(tx, &discarded).await?;
+        Ok(discarded)
+    }
+
+    /// Writes the state that a revision has come to.
+    async fn write_revision_state(
+        &self,
+        tx: &mut PgConnection,
+        revision: &PolicyRevision,
+    ) -> Result<(), Error> {
+        store::policy::set_state(&mut *tx, revision).await?;
+        self.tell_revision(tx, revision).await
+    }
+
+    async fn tell_revision(
+        &self,
+        tx: &mut PgConnection,
+        revision: &PolicyRevision,
+    ) -> Result<(), Error> {
+        let event = NewEvent::of_revision(revision);
+        let now = self.clock.now();
+        Ok(store::event::insert(tx, revision.community, &[event], now).await?)
     }
 
     /// Returns a revision.
@@ -123,12 +155,6 @@ impl Activity {
         let rows = store::policy::list(&self.pool, community, programme, window).await?;
         Ok(Page::cut(rows, size, |revision| revision.number))
     }
-}
-
-async fn discard(tx: &mut PgConnection, key: RevisionKey) -> Result<PolicyRevision, Error> {
-    let discarded = lock_revision(tx, key).await?.discard()?;
-    store::policy::set_state(&mut *tx, &discarded).await?;
-    Ok(discarded)
 }
 
 async fn lock_revision(tx: &mut PgConnection, key: RevisionKey) -> Result<PolicyRevision, Error> {

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         programme::{Programme, Summary},
         refusal::{Refusal, Resource},
     },
@@ -74,7 +75,12 @@ impl Activity {
             Turn::Again(answer) => return Ok(answer),
         };
         let outcome = match store::programme::insert(&mut *tx, &programme).await {
-            Ok(()) => Ok(programme),
+            Ok(()) => {
+                let event = NewEvent::of_programme(&programme);
+                let at = programme.created_at;
+                let told = store::event::insert(&mut tx, programme.community, &[event], at).await;
+                told.map(|()| programme).map_err(Error::from)
+            }
             Err(error) if runtime::constraint(&error) == Some("programme_pk") => {
                 Err(Refusal::Exists {
                     resource: Resource::Programme,

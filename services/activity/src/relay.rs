@@ -29,8 +29,10 @@ use crate::{
     Activity,
     domain::{
         Community,
+        event::NewEvent,
         grant::{Grant, GrantState, Step},
-        programme::Totals,
+        notice::{self, NewNotice},
+        programme::{Programme, Totals},
     },
     ledger::{is_transient, pause_after},
     store::{
@@ -240,9 +242,12 @@ impl Activity {
                 programmes.entry(id).or_default();
             }
         }
+        let mut known: BTreeMap<Uuid, Programme> = BTreeMap::new();
         for (id, totals) in &mut programmes {
             let locked = store::programme::lock(&mut *tx, community, *id).await?;
             *totals = locked.with_context(|| format!("no programme {id}"))?;
+            let found = store::programme::find(&mut *tx, community, *id).await?;
+            known.extend(found.map(|programme| (*id, programme)));
         }
         let ids: Vec<Uuid> = deliveries
             .iter()
@@ -251,7 +256,7 @@ impl Activity {
         store::grant::lock(&mut *tx, community, &ids).await?;
         let grants = store::grant::find_many(&mut *tx, community, &ids).await?;
         let mut moves: Vec<Move> = Vec::new();
-        let mut refused = Vec::new();
+        let (mut refused, mut events, mut notices) = (Vec::new(), Vec::new(), Vec::new());
         for grant in &grants {
             // A late word about a posting that was refused says nothing about the one after it.
             let told = deliveries.iter().zip(outcomes).find(|(delivery, _)| {
@@ -267,9 +272,20 @@ impl Activity {
             if made.step.state == GrantState::AwaitingBudget {
                 refused.push((grant.id, now + pause_after(grant.posting + 1)));
             }
+            if let Some(programme) = known.get(&grant.programme) {
+                let content = notice::of_revocation(grant, &made.step, programme);
+                notices.extend(content.map(|content| NewNotice {
+                    id: self.ids.next(),
+                    member: grant.member,
+                    content,
+                }));
+            }
+            events.push(NewEvent::of_grant(grant.id, grant.member, made.step.state));
             moves.push(made);
         }
         store::grant::set_steps(&mut *tx, community, &moves).await?;
+        store::event::insert(&mut tx, community, &events, now).await?;
+        store::notice::insert(&mut tx, community, &notices, now).await?;
         store::waiting::set_refused(&mut *tx, community, &refused).await?;
         for (id, totals) in &programmes {
             store::programme::set_totals(&mut *tx, community, *id, totals).await?;
@@ -284,7 +300,7 @@ impl Activity {
         }
         store::outbox::settle(&mut *tx, community, &settled, now).await?;
         store::outbox::postpone(&mut *tx, community, &postponed).await?;
-        tx.commit().await?;
+        self.commit(tx, community).await?;
         if !programmes.is_empty() {
             self.budget.nudge();
         }

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         notice::{self, NewNotice},
         policy::Effort,
         refusal::{Refusal, ReportRefusal, Resource},
@@ -318,7 +319,7 @@ impl Activity {
             })
             .collect();
         if !notices.is_empty() {
-            store::notice::insert(&mut *tx, report.community, &notices, report.changed_at).await?;
+            store::notice::insert(tx, report.community, &notices, report.changed_at).await?;
         }
         Ok(())
     }
@@ -368,6 +369,8 @@ async fn insert_events(
     for event in events {
         let place = (report.community, report.id);
         store::report::insert_event(&mut *tx, place, event).await?;
+        let told = NewEvent::of_report(report, event);
+        store::event::insert(&mut *tx, report.community, &[told], event.at).await?;
     }
     Ok(())
 }

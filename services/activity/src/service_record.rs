@@ -12,6 +12,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         member::Member,
         refusal::{Refusal, Resource},
         service_record::{RecordFilter, RecordState, Role, ServiceRecord, Verdict, whole_minutes},
@@ -94,16 +95,19 @@ impl Activity {
             recorded_by: Some(call.by.subject.clone()),
         };
         match store::service_record::insert(&mut *tx, &record).await {
-            Ok(()) => Ok(record),
+            Ok(()) => {}
             Err(error) if runtime::constraint(&error) == Some("service_record_pk") => {
-                Err(Refusal::Exists {
+                return Err(Refusal::Exists {
                     resource: Resource::ServiceRecord,
                     id: record.id,
                 }
-                .into())
+                .into());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        let event = NewEvent::of_record(&record);
+        store::event::insert(tx, community, &[event], record.created_at).await?;
+        Ok(record)
     }
 
     /// Verifies a PENDING record: the minutes enter the hours book and the grant is decided, all in one transaction.
@@ -147,7 +151,7 @@ impl Activity {
             }
             .into());
         }
-        store::service_record::set_decision(&mut *tx, &record).await?;
+        decided(tx, &record, verdict.at).await?;
         enter_hours(tx, &record, &member, record.minutes).await?;
         let earner = Earner::of_service(&record);
         let grant = self.decide_grant(tx, earner, verdict.at).await?;
@@ -180,7 +184,7 @@ impl Activity {
         let (record, member) = lock_record(tx, community, decide.record).await?;
         let verdict = self.verdict(&decide, &record);
         let record = record.reject(&member, &verdict)?;
-        store::service_record::set_decision(&mut *tx, &record).await?;
+        decided(tx, &record, verdict.at).await?;
         Ok(record)
     }
 
@@ -210,7 +214,7 @@ impl Activity {
         let (record, member) = lock_record(tx, community, decide.record).await?;
         let verdict = self.verdict(&decide, &record);
         let record = record.revoke(&member, &verdict)?;
-        store::service_record::set_decision(&mut *tx, &record).await?;
+        decided(tx, &record, verdict.at).await?;
         enter_hours(tx, &record, &member, -record.minutes).await?;
         self.revoke_grant(tx, &record, verdict.at).await?;
         Ok(record)
@@ -285,6 +289,17 @@ async fn lock_record(
             id: record.member,
         })?;
     Ok((record, member))
+}
+
+/// Writes what was decided of a locked record.
+async fn decided(
+    tx: &mut PgConnection,
+    record: &ServiceRecord,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    store::service_record::set_decision(&mut *tx, record).await?;
+    let event = NewEvent::of_record(record);
+    Ok(store::event::insert(tx, record.community, &[event], at).await?)
 }
 
 /// A record of less than a minute leaves the hours book as it is.

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::NewEvent,
         member::Team,
         refusal::{Refusal, Resource},
     },
@@ -39,7 +40,12 @@ impl Activity {
             created_at: self.clock.now(),
         };
         let outcome = match store::team::insert(&mut *tx, &team).await {
-            Ok(()) => Ok(team),
+            Ok(()) => {
+                let event = NewEvent::of_team(&team);
+                let at = team.created_at;
+                let told = store::event::insert(&mut tx, team.community, &[event], at).await;
+                told.map(|()| team).map_err(Error::from)
+            }
             Err(error) => Err(match runtime::constraint(&error) {
                 Some("team_pk") => Refusal::Exists {
                     resource: Resource::Team,

@@ -16,10 +16,12 @@ use crate::{
     Activity, Error,
     domain::{
         Community,
+        event::NewEvent,
+        grant::GrantState,
         programme::Programme,
         refusal::{Refusal, Resource},
         revision::RevisionKey,
-        waiting::{self, Waiting},
+        waiting::{self, Released, Waiting},
     },
     store,
 };
@@ -86,9 +88,12 @@ impl Activity {
             return Err(sqlx::Error::RowNotFound.into());
         }
         store::programme::set_totals(&mut *tx, community, id, &totals).await?;
+        let event = |one: &Released| NewEvent::of_grant(one.grant, one.member, GrantState::Pending);
+        let events: Vec<NewEvent> = released.iter().map(event).collect();
+        store::event::insert(&mut tx, community, &events, now).await?;
         let ids: Vec<Uuid> = released.iter().map(|one| one.grant).collect();
         store::outbox::insert_posts(&mut *tx, community, &ids, now).await?;
-        tx.commit().await?;
+        self.commit(tx, community).await?;
         Ok(released.len())
     }
 }
@@ -119,6 +124,7 @@ async fn waiting(
     }
     let waiting = fitting.into_iter().map(|one| Waiting {
         grant: one.grant_id,
+        member: one.member_id,
         amount: one.amount,
         expiry_months: one
             .revision_id

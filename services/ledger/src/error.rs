@@ -17,9 +17,6 @@ pub enum Error {
     /// The database went away while the request was under way; asking again with the same id settles it.
     #[error("the ledger was interrupted")]
     Interrupted,
-    /// The server is going down, and with it this stream; another goes on where it ended.
-    #[error("the ledger is going down")]
-    Stopping,
     /// The ledger has no key, so it seals nothing.
     #[error("this ledger keeps no proofs: it has no key")]
     ProofNotKept,

@@ -59,7 +59,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use runtime::{Clock, Nudge};
+use runtime::{Clock, Heads, Nudge};
 use sqlx::PgPool;
 
 use engine::Engine;
@@ -70,7 +70,6 @@ pub use reading::{AccountBalance, EntrySearch, Point};
 pub use store::{
     AccountQuery, EntryPage, EntryQuery, ExpiringLot, LotQuery, ScheduleQuery, ScheduledExpiry,
 };
-use watch::Heads;
 
 /// The role the service works under in the database.
 pub const ROLE: &str = "linli_ledger";

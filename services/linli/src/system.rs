@@ -12,6 +12,7 @@ pub use activity::EmergencyNumbers;
 use ledger::proof::Signer;
 use proto::{
     activity::v1::{
+        activity_event_service_client::ActivityEventServiceClient,
         activity_service_client::ActivityServiceClient, notice_service_client::NoticeServiceClient,
         policy_service_client::PolicyServiceClient, report_service_client::ReportServiceClient,
     },
@@ -111,6 +112,8 @@ pub struct Clients {
     pub ledger: LedgerServiceClient<Client>,
     /// Of activity.
     pub activity: ActivityServiceClient<Client>,
+    /// Of what happens in activity.
+    pub activity_events: ActivityEventServiceClient<Client>,
     /// Of activity's notices.
     pub notices: NoticeServiceClient<Client>,
     /// Of activity's looks at policies.
@@ -150,6 +153,7 @@ impl Dial {
             .map(|channel| Client::new(channel, Some(bearer.clone())));
         Clients {
             ledger: LedgerServiceClient::new(ledger),
+            activity_events: ActivityEventServiceClient::new(activity.clone()),
             notices: NoticeServiceClient::new(activity.clone()),
             policies: PolicyServiceClient::new(activity.clone()),
             reports: ReportServiceClient::new(activity.clone()),

@@ -28,6 +28,7 @@ mod telemetry;
 mod testing;
 mod tls;
 mod trace;
+mod watch;
 mod web;
 mod worker;
 mod writer;
@@ -56,7 +57,7 @@ pub use sealer::{Due, SEALER_EVERY, SealedRows, Sealer, Share, check_sealed};
 pub use server::{Server, listen};
 pub use sheet::{FileForm, Sheet, write_sheets};
 pub use status::{
-    Reason, Violation, aborted, deadline_exceeded, internal, invalid, reason_of, refusal,
+    Reason, Violation, aborted, deadline_exceeded, internal, invalid, reason_of, refusal, stopping,
     unavailable,
 };
 pub use stop::Stop;
@@ -64,5 +65,6 @@ pub use telemetry::{Telemetry, current_traceparent, init, init_quiet, span_with_
 #[cfg(any(test, feature = "testing"))]
 pub use testing::{TestDatabase, acquainted, asked, asked_by};
 pub use tls::{Tls, TlsFiles};
+pub use watch::{Heads, Messages, Watch};
 pub use worker::{Nudge, Progress, spawn_worker};
 pub use writer::{Writer, Writers, begin_by_key};

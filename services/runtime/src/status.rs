@@ -164,6 +164,19 @@ pub fn aborted(domain: &'static str) -> Status {
     })
 }
 
+/// UNAVAILABLE: a stream ends with its server; another goes on where it ended.
+pub fn stopping(domain: &'static str) -> Status {
+    refusal(Reason {
+        domain,
+        reason: "SERVER_STOPPING",
+        code: Code::Unavailable,
+        text_en: "the server is going down; go on with a new stream where this one ended",
+        text_zh: "服务正在停止，请从中断处重新建立数据流",
+        metadata: vec![],
+        retry_after: Some(Duration::from_millis(500)),
+    })
+}
+
 /// DEADLINE_EXCEEDED: the caller's time is over; what became of the request is settled by sending it again.
 pub fn deadline_exceeded() -> Status {
     refusal(Reason {
@@ -241,6 +254,7 @@ mod tests {
             internal(),
             unavailable("activity.linli", "the ledger"),
             aborted("ledger.linli"),
+            stopping("ledger.linli"),
             deadline_exceeded(),
             invalid("ledger.linli", vec![]),
         ] {

@@ -1,5 +1,6 @@
 //! Every method, asked by every role about its own, a neighbour's and another community's data: exactly those get in whom the contract names.
 
+mod of_event;
 mod of_payout;
 mod of_report;
 mod of_settlement;
@@ -250,7 +251,8 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         | "ListOffers" => {
             json!({"parent": parent})
         }
-        other => of_settlement::request(world, merchant, other)
+        other => of_event::request(world, corner, other, role)
+            .or_else(|| of_settlement::request(world, merchant, other))
             .or_else(|| of_payout::request(world, member, other))
             .or_else(|| of_till::request(world, corner, other))
             .unwrap_or_else(|| of_wish::request(world, corner, other, role)),

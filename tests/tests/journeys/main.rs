@@ -41,6 +41,8 @@ mod crash;
 mod outage;
 mod replicas;
 
+mod watching;
+
 mod dispatch;
 mod drive;
 mod roster;

@@ -1,11 +1,14 @@
-//! What members are told: that points will expire, that they have, how what they reported goes on. What a notice says is kept as values; its text is made of them when it is read.
+//! What members are told: that points will expire, that they have, that something was taken back, how what they reported or promised goes on, and
+//! what becomes of that with which their points can be spent. What a notice says is kept as values; its text ([`notice_text`](super::notice_text)) is made of them when it is read.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    adjustment::{Adjustment, AdjustmentState, Change},
+    grant::{Grant, GrantState, Step},
     programme::Programme,
     refusal::Refusal,
     report::{EventKind, Report, ReportEvent},
@@ -82,6 +85,91 @@ pub enum Content {
         /// Number of the event.
         event: i64,
     },
+    /// A grant was taken back.
+    GrantRevoked {
+        grant: Uuid,
+        unit: Unit,
+        amount: i64,
+        /// As far as it was not spent.
+        taken: i64,
+    },
+    /// Points were taken by hand.
+    PointsTaken {
+        adjustment: Uuid,
+        unit: Unit,
+        amount: i64,
+    },
+    /// A purchase was given back.
+    RedemptionReversed {
+        redemption: Uuid,
+        title: String,
+        points: Points,
+        quantity: i64,
+        /// Whether nothing of it is left.
+        is_whole: bool,
+    },
+    /// A purchase was made for the member by whoever named them, without their code or card.
+    RedemptionAssisted {
+        redemption: Uuid,
+        title: String,
+        points: Points,
+    },
+    /// Something became of a card.
+    CardChanged { card: Uuid, what: CardEvent },
+    /// Something became of a promise.
+    PledgeMoved {
+        pledge: Uuid,
+        wish: Uuid,
+        title: String,
+        what: PledgeMove,
+        /// What came back.
+        back: Option<Points>,
+    },
+    /// The member is asked to do a wish, or not any more.
+    DispatchMoved {
+        dispatch: Uuid,
+        wish: Uuid,
+        title: String,
+        what: DispatchMove,
+    },
+}
+
+/// What becomes of a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardEvent {
+    Created,
+    PinReset,
+    Blocked,
+    Revoked,
+}
+
+/// What becomes of a promise that its maker did not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PledgeMove {
+    Confirmed,
+    Refused,
+    Revoked,
+    Lapsed,
+    Reversed,
+}
+
+/// What becomes of a question to a member that they did not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DispatchMove {
+    Issued,
+    Expired,
+    Withdrawn,
+}
+
+/// Points of a programme.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Points {
+    pub programme: Uuid,
+    pub unit: Unit,
+    pub amount: i64,
 }
 
 /// In what amounts and dates of a programme are written.
@@ -122,25 +210,6 @@ impl Unit {
             time_zone: programme.time_zone,
         }
     }
-
-    /// `12.34 CNY`.
-    fn amount(&self, amount: i64) -> String {
-        let places = usize::from(self.exponent.unsigned_abs());
-        let digits = format!("{amount:0>width$}", width = places + 1);
-        let (whole, rest) = digits.split_at(digits.len() - places);
-        let point = if rest.is_empty() { "" } else { "." };
-        format!("{whole}{point}{rest} {}", self.asset)
-    }
-
-    /// The local date of an instant, with the time of day, as in 15:30, unless that is its start: points given by hand expire at any time.
-    fn local(&self, at: DateTime<Utc>) -> (NaiveDate, Option<String>) {
-        let local = at.with_timezone(&self.time_zone).naive_local();
-        let time = local.format("%H:%M").to_string();
-        (
-            local.date(),
-            (local.time() != NaiveTime::MIN).then_some(time),
-        )
-    }
 }
 
 impl Content {
@@ -149,6 +218,11 @@ impl Content {
         match self {
             Self::ExpiryAhead { .. } | Self::ExpiryDone { .. } => NoticeClass::Expiry,
             Self::ReportMoved { .. } => NoticeClass::Report,
+            Self::GrantRevoked { .. }
+            | Self::PointsTaken { .. }
+            | Self::RedemptionReversed { .. } => NoticeClass::Reversal,
+            Self::RedemptionAssisted { .. } | Self::CardChanged { .. } => NoticeClass::Security,
+            Self::PledgeMoved { .. } | Self::DispatchMoved { .. } => NoticeClass::Wish,
         }
     }
 
@@ -158,6 +232,13 @@ impl Content {
             Self::ExpiryAhead { .. } => "expiry_ahead",
             Self::ExpiryDone { .. } => "expiry_done",
             Self::ReportMoved { .. } => "report_moved",
+            Self::GrantRevoked { .. } => "grant_revoked",
+            Self::PointsTaken { .. } => "points_taken",
+            Self::RedemptionReversed { .. } => "redemption_reversed",
+            Self::RedemptionAssisted { .. } => "redemption_assisted",
+            Self::CardChanged { .. } => "card_changed",
+            Self::PledgeMoved { .. } => "pledge_moved",
+            Self::DispatchMoved { .. } => "dispatch_moved",
         }
     }
 
@@ -167,13 +248,22 @@ impl Content {
             Self::ExpiryAhead { account, .. } => format!("accounts/{account}"),
             Self::ExpiryDone { entry, .. } => format!("entries/{entry}"),
             Self::ReportMoved { report, .. } => format!("reports/{report}"),
+            Self::GrantRevoked { grant, .. } => format!("grants/{grant}"),
+            Self::PointsTaken { adjustment, .. } => format!("adjustments/{adjustment}"),
+            Self::RedemptionReversed { redemption, .. }
+            | Self::RedemptionAssisted { redemption, .. } => format!("redemptions/{redemption}"),
+            Self::CardChanged { card, .. } => format!("memberCards/{card}"),
+            Self::PledgeMoved { pledge, .. } => format!("pledges/{pledge}"),
+            Self::DispatchMoved { dispatch, .. } => format!("dispatches/{dispatch}"),
         }
     }
+}
 
+impl NewNotice {
     /// Two with the same key tell a member the same thing.
     pub fn dedupe_key(&self) -> String {
-        match self {
-            Self::ExpiryAhead {
+        match &self.content {
+            Content::ExpiryAhead {
                 account,
                 expires_at,
                 days,
@@ -182,131 +272,16 @@ impl Content {
                 "expiry-ahead/{account}/{}/{days}",
                 expires_at.timestamp_micros()
             ),
-            Self::ExpiryDone { entry, .. } => format!("expiry-done/{entry}"),
-            Self::ReportMoved { report, event, .. } => format!("report/{report}/{event}"),
+            Content::ExpiryDone { entry, .. } => format!("expiry-done/{entry}"),
+            Content::ReportMoved { report, event, .. } => format!("report/{report}/{event}"),
+            Content::GrantRevoked { grant, .. } => format!("grant-revoked/{grant}"),
+            Content::PointsTaken { adjustment, .. } => format!("points-taken/{adjustment}"),
+            Content::RedemptionReversed { .. }
+            | Content::RedemptionAssisted { .. }
+            | Content::CardChanged { .. }
+            | Content::PledgeMoved { .. }
+            | Content::DispatchMoved { .. } => format!("told/{}", self.id),
         }
-    }
-
-    /// The whole in Chinese.
-    pub fn text_zh(&self) -> String {
-        match self {
-            Self::ExpiryAhead {
-                unit,
-                amount,
-                held,
-                expires_at,
-                ..
-            } => {
-                let amount = unit.amount(*amount);
-                let time = match unit.local(*expires_at) {
-                    (date, None) => format!("{date} 零时"),
-                    (date, Some(time)) => format!("{date} {time} "),
-                };
-                let held = match held {
-                    0 => String::new(),
-                    held => format!("，其中 {} 已被预留", unit.amount(*held)),
-                };
-                format!("您有 {amount} 将于 {time}到期{held}，到期后不能再使用。")
-            }
-            Self::ExpiryDone {
-                unit,
-                amount,
-                expires_at,
-                entry,
-                ..
-            } => {
-                let amount = unit.amount(*amount);
-                let time = match unit.local(*expires_at) {
-                    (date, None) => date.to_string(),
-                    (date, Some(time)) => format!("{date} {time}"),
-                };
-                format!("您有 {amount} 已于 {time} 到期，账目编号 {entry}。")
-            }
-            Self::ReportMoved { category, what, .. } => {
-                format!("您上报的问题（{category}）{}。", moved(*what).0)
-            }
-        }
-    }
-
-    /// The same in English.
-    pub fn text_en(&self) -> String {
-        match self {
-            Self::ExpiryAhead {
-                unit,
-                amount,
-                held,
-                expires_at,
-                ..
-            } => {
-                let amount = unit.amount(*amount);
-                let time = match unit.local(*expires_at) {
-                    (date, None) => format!("the start of {date}"),
-                    (date, Some(time)) => format!("{date} {time}"),
-                };
-                let held = match held {
-                    0 => String::new(),
-                    held => format!(", {} of it reserved", unit.amount(*held)),
-                };
-                format!("{amount} will expire at {time}{held}. From then on it can't be spent.")
-            }
-            Self::ExpiryDone {
-                unit,
-                amount,
-                expires_at,
-                entry,
-                ..
-            } => {
-                let amount = unit.amount(*amount);
-                let time = match unit.local(*expires_at) {
-                    (date, None) => format!("on {date}"),
-                    (date, Some(time)) => format!("at {date} {time}"),
-                };
-                format!("{amount} expired {time}, entry {entry}.")
-            }
-            Self::ReportMoved { category, what, .. } => {
-                format!(
-                    "The problem that you reported ({category}) {}.",
-                    moved(*what).1
-                )
-            }
-        }
-    }
-}
-
-/// What has become of a report, in Chinese and English.
-fn moved(what: EventKind) -> (&'static str, &'static str) {
-    match what {
-        EventKind::Accepted => ("已受理", "was accepted"),
-        EventKind::Rejected => (
-            "未被受理，原因见上报记录",
-            "was not accepted; the report says why",
-        ),
-        EventKind::Abuse => (
-            "被认定为不实上报，原因见上报记录",
-            "was found to be abusive; the report says why",
-        ),
-        EventKind::Duplicate => (
-            "与更早的上报是同一件事，可以关注那一件的进展",
-            "is the same as an earlier one, which can be followed",
-        ),
-        EventKind::Referred => (
-            "已转交其他单位，单位名称见上报记录",
-            "was referred to another office, which the report names",
-        ),
-        EventKind::Started => ("已开始处理", "is being worked on"),
-        EventKind::Resolved => (
-            "已处理完毕；如未解决，可以在期限内重新打开",
-            "was resolved; if it is not, it can be reopened for some days",
-        ),
-        EventKind::Closed => ("已办结", "was closed"),
-        EventKind::Submitted
-        | EventKind::Detail
-        | EventKind::Assigned
-        | EventKind::HandedBack
-        | EventKind::Progress
-        | EventKind::Reopened
-        | EventKind::Rated
-        | EventKind::Visibility => ("有新的进展", "goes on"),
     }
 }
 
@@ -336,6 +311,34 @@ pub fn of_report(report: &Report, event: &ReportEvent) -> Option<Content> {
         what: event.kind,
         event: event.number,
     })
+}
+
+/// What a member is told of a grant's step: nothing, unless it is what takes the grant away and there was something in it.
+pub fn of_revocation(grant: &Grant, step: &Step, programme: &Programme) -> Option<Content> {
+    let is_taken = step.state == GrantState::Revoked && grant.amount > 0;
+    is_taken.then(|| Content::GrantRevoked {
+        grant: grant.id,
+        unit: Unit::of(programme),
+        amount: grant.amount,
+        taken: step.revoked_amount,
+    })
+}
+
+/// What a member is told of an adjustment: that points were taken.
+pub fn of_adjustment(adjustment: &Adjustment, programme: &Programme) -> Option<(Uuid, Content)> {
+    match adjustment.change {
+        Change::Points { member, amount, .. }
+            if amount < 0 && adjustment.state == AdjustmentState::Applied =>
+        {
+            let content = Content::PointsTaken {
+                adjustment: adjustment.id,
+                unit: Unit::of(programme),
+                amount: amount.saturating_neg(),
+            };
+            Some((member, content))
+        }
+        Change::Points { .. } | Change::Budget(_) => None,
+    }
 }
 
 /// The step that applies to what expires at an instant: the smallest that has begun. `None`: none has yet, or it has expired.
@@ -370,14 +373,6 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn unit(asset: &str, exponent: i16) -> Unit {
-        Unit {
-            asset: asset.to_owned(),
-            exponent,
-            time_zone: Tz::Asia__Shanghai,
-        }
-    }
-
     #[test]
     fn the_smallest_step_that_has_begun_applies() {
         let expires = at("2024-11-30T16:00:00Z");
@@ -398,76 +393,6 @@ mod tests {
         }
         assert_eq!(step(&[30, 7, 1], expires, expires), None);
         assert_eq!(next_step(&[30, 7, 1], expires, expires), None);
-    }
-
-    #[test]
-    fn a_notice_tells_how_much_and_when_in_local_days() {
-        let ahead = Content::ExpiryAhead {
-            programme: Uuid::from_u128(1),
-            account: Uuid::from_u128(2),
-            unit: unit("points", 0),
-            amount: 120,
-            held: 20,
-            expires_at: at("2024-11-30T16:00:00Z"),
-            days: 30,
-        };
-        assert_eq!(
-            ahead.text_zh(),
-            "您有 120 points 将于 2024-12-01 零时到期，其中 20 points 已被预留，到期后不能再使用。"
-        );
-        assert_eq!(
-            ahead.text_en(),
-            "120 points will expire at the start of 2024-12-01, 20 points of it reserved. From then on it can't be spent."
-        );
-        let done = Content::ExpiryDone {
-            programme: Uuid::from_u128(1),
-            unit: unit("CNY", 2),
-            amount: 5,
-            expires_at: at("2024-11-30T16:00:00Z"),
-            entry: 7,
-        };
-        assert_eq!(
-            done.text_zh(),
-            "您有 0.05 CNY 已于 2024-12-01 到期，账目编号 7。"
-        );
-        assert_eq!(done.text_en(), "0.05 CNY expired on 2024-12-01, entry 7.");
-    }
-
-    #[test]
-    fn what_expires_within_a_day_says_when() {
-        let expires_at = at("2024-11-30T07:30:00Z");
-        let ahead = Content::ExpiryAhead {
-            programme: Uuid::from_u128(1),
-            account: Uuid::from_u128(2),
-            unit: unit("points", 0),
-            amount: 5,
-            held: 0,
-            expires_at,
-            days: 1,
-        };
-        assert_eq!(
-            ahead.text_zh(),
-            "您有 5 points 将于 2024-11-30 15:30 到期，到期后不能再使用。"
-        );
-        assert_eq!(
-            ahead.text_en(),
-            "5 points will expire at 2024-11-30 15:30. From then on it can't be spent."
-        );
-        let done = Content::ExpiryDone {
-            programme: Uuid::from_u128(1),
-            unit: unit("points", 0),
-            amount: 5,
-            expires_at,
-            entry: 7,
-        };
-        assert_eq!(
-            done.text_zh(),
-            "您有 5 points 已于 2024-11-30 15:30 到期，账目编号 7。"
-        );
-        assert_eq!(
-            done.text_en(),
-            "5 points expired at 2024-11-30 15:30, entry 7."
-        );
     }
 
     #[test]

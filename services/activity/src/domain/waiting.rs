@@ -13,6 +13,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub grant: Uuid,
+    pub member: Uuid,
     pub amount: i64,
     /// After how many months it expires, by the revision it was decided under; `None`: never.
     pub expiry_months: Option<u32>,
@@ -22,6 +23,7 @@ pub struct Waiting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     pub grant: Uuid,
+    pub member: Uuid,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -53,6 +55,7 @@ pub fn release(
         totals.awaiting -= one.amount;
         released.push(Released {
             grant: one.grant,
+            member: one.member,
             expires_at,
         });
     }
@@ -89,6 +92,7 @@ mod tests {
             .zip(amounts)
             .map(|(number, amount)| Waiting {
                 grant: Uuid::from_u128(number),
+                member: Uuid::from_u128(1),
                 amount: *amount,
                 expiry_months: Some(6),
             })

@@ -4,9 +4,11 @@
 mod adjustment;
 mod audit;
 mod error;
+mod event;
 mod grant;
 mod member;
 mod notice;
+mod notice_detail;
 mod own;
 mod payout;
 mod policy;
@@ -25,6 +27,7 @@ mod team;
 use prost::Message;
 use proto::activity::v1::{
     self as pb,
+    activity_event_service_server::ActivityEventServiceServer,
     activity_service_server::{ActivityService, ActivityServiceServer},
     notice_service_server::NoticeServiceServer,
     payout_service_server::PayoutServiceServer,
@@ -51,6 +54,7 @@ impl Activity {
         let service = ActivityServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
+        let events = ActivityEventServiceServer::new(event::EventRpc(self.clone()));
         let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
         let payouts = PayoutServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -58,6 +62,7 @@ impl Activity {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let routes = Routes::new(service)
             .add_service(notices)
+            .add_service(events)
             .add_service(policies)
             .add_service(payouts)
             .add_service(reports);

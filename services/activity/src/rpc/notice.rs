@@ -1,23 +1,26 @@
 //! Members' notices.
 
-use proto::activity::v1::{self as pb, notice::Detail, notice_service_server::NoticeService};
+use proto::activity::v1::{self as pb, notice_service_server::NoticeService};
 use runtime::{Access, Fields};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    Place, call, fields, member, optional_enumeration, own, programme,
-    report_text::encode_event_kind, resource,
+    Place, call, community, fields, member,
+    notice_detail::{self, encode_detail},
+    optional_enumeration, own, resource,
 };
 use crate::{
     Activity,
     domain::{
         Community,
-        notice::{Content, Notice, NoticeClass},
+        notice::{Notice, NoticeClass},
     },
+    notice::Told,
     store::notice::NoticeFilter,
 };
 
+const MOST_RECORDED: usize = 100;
 const MOST_MARKED: usize = 1_000;
 const MOST_MUTED: usize = 16;
 const PREFERENCES: &str = "/noticePreferences";
@@ -32,6 +35,13 @@ impl NoticeService for NoticeRpc {
         request: Request<pb::ListNoticesRequest>,
     ) -> Result<Response<pb::ListNoticesResponse>, Status> {
         list(&self.0, request).await.map(Response::new)
+    }
+
+    async fn record_notices(
+        &self,
+        request: Request<pb::RecordNoticesRequest>,
+    ) -> Result<Response<pb::RecordNoticesResponse>, Status> {
+        record(&self.0, request).await.map(Response::new)
     }
 
     async fn mark_notices_read(
@@ -88,6 +98,31 @@ async fn list(
             .map(|notice| encode(community, notice))
             .collect(),
     })
+}
+
+async fn record(
+    activity: &Activity,
+    request: Request<pb::RecordNoticesRequest>,
+) -> Result<pb::RecordNoticesResponse, Status> {
+    let access = Access::of(&request);
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let community = community(&mut fields, "parent", &request.parent);
+    let count = request.notices.len();
+    let why = format!("1 to {MOST_RECORDED} of them, not {count}");
+    fields.check("notices", (1..=MOST_RECORDED).contains(&count), why);
+    let notices = request.notices.into_iter().take(MOST_RECORDED).enumerate();
+    let told: Vec<Told> = notices
+        .filter_map(|(index, notice)| {
+            let item = || format!("notices[{index}]");
+            fields.item(item, |fields| {
+                notice_detail::read(fields, community, notice)
+            })
+        })
+        .collect();
+    fields.finish()?;
+    activity.record_notices(community, told).await?;
+    Ok(pb::RecordNoticesResponse {})
 }
 
 async fn mark_read(
@@ -212,44 +247,6 @@ fn encode_preferences(
 }
 
 fn encode(community: Community, notice: &Notice) -> pb::Notice {
-    let detail = match &notice.content {
-        Content::ExpiryAhead {
-            programme,
-            amount,
-            held,
-            expires_at,
-            days,
-            ..
-        } => Detail::ExpiryAhead(pb::ExpiryAhead {
-            programme: programme::name(community, *programme),
-            amount: *amount,
-            held: *held,
-            expire_time: Some(runtime::timestamp(*expires_at)),
-            days: *days,
-        }),
-        Content::ExpiryDone {
-            programme,
-            amount,
-            expires_at,
-            entry,
-            ..
-        } => Detail::ExpiryDone(pb::ExpiryDone {
-            programme: programme::name(community, *programme),
-            amount: *amount,
-            expire_time: Some(runtime::timestamp(*expires_at)),
-            entry: format!("communities/{}/entries/{entry}", community.0),
-        }),
-        Content::ReportMoved {
-            report,
-            what,
-            event,
-            ..
-        } => Detail::ReportMoved(pb::ReportMoved {
-            report: format!("communities/{}/reports/{report}", community.0),
-            kind: encode_event_kind(*what),
-            event: *event,
-        }),
-    };
     let whose = member::name(community, notice.member);
     pb::Notice {
         name: format!("{whose}/notices/{}", notice.id),
@@ -259,6 +256,6 @@ fn encode(community: Community, notice: &Notice) -> pb::Notice {
         text_en: notice.content.text_en(),
         create_time: Some(runtime::timestamp(notice.created_at)),
         read_time: notice.read_at.map(runtime::timestamp),
-        detail: Some(detail),
+        detail: Some(encode_detail(community, &notice.content)),
     }
 }

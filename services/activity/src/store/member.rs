@@ -220,6 +220,27 @@ pub async fn set_erased(db: impl PgExecutor<'_>, member: &Member) -> sqlx::Resul
     Ok(())
 }
 
+/// Which of some members are there and not erased; that stays so until the end of the transaction.
+pub async fn lock_there(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        -- activity.member_lock_there
+        select member_id from activity.member
+        where community_id = $1 and member_id = any($2) and erased_at is null
+        order by member_id
+        for share
+        "#,
+        community.0,
+        ids,
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// What is to be entered into a locked member's hours book.
 #[derive(Debug, Clone)]
 pub struct NewHours {

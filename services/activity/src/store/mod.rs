@@ -3,11 +3,12 @@
 //!
 //! Locks are always taken in this order, so that no two calls can wait for each other: answer, payout, payout lines, service record, report or
 //! adjustment, member,
-//! person, programme, grants by id, outbox. A lock is a statement of its own: a read inside it would keep the snapshot from
+//! person, programme, grants by id, outbox, event head. A lock is a statement of its own: a read inside it would keep the snapshot from
 //! before the wait. Rows are locked `for no key update`, which leaves new rows that refer to them alone.
 
 pub mod adjustment;
 pub mod answer;
+pub mod event;
 pub mod grant;
 pub mod member;
 pub mod notice;

@@ -1,12 +1,13 @@
 //! Notices, what members mute of them, and how far each programme's members were told of what expires.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgExecutor, types::Json};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::Window;
+use super::{Window, event};
 use crate::domain::{
     Community,
+    event::NewEvent,
     notice::{Content, NewNotice, Notice, NoticeClass},
 };
 
@@ -27,9 +28,9 @@ pub struct Watch {
     pub entry_sequence: i64,
 }
 
-/// Adds notices that were not given before. Of a class that the member mutes they are added as read.
+/// Adds notices that were not given before, each with its event. Of a class that the member mutes they are added as read.
 pub async fn insert(
-    db: impl PgExecutor<'_>,
+    conn: &mut PgConnection,
     community: Community,
     notices: &[NewNotice],
     at: DateTime<Utc>,
@@ -42,9 +43,9 @@ pub async fn insert(
         .map(|content| content.kind().to_owned())
         .collect();
     let subjects: Vec<String> = contents().map(Content::subject).collect();
-    let keys: Vec<String> = contents().map(Content::dedupe_key).collect();
+    let keys: Vec<String> = notices.iter().map(NewNotice::dedupe_key).collect();
     let parameters: Vec<Json<&Content>> = contents().map(Json).collect();
-    let done = sqlx::query!(
+    let added = sqlx::query_scalar!(
         r#"
         -- activity.notice_insert
         insert into activity.notice
@@ -56,6 +57,7 @@ pub async fn insert(
         left join activity.notice_preference as preference
             on preference.community_id = $1 and preference.member_id = told.member_id
         on conflict (community_id, member_id, dedupe_key) do nothing
+        returning notice_id
         "#,
         community.0,
         &ids,
@@ -67,9 +69,12 @@ pub async fn insert(
         &keys,
         at,
     )
-    .execute(db)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(done.rows_affected())
+    let fresh = notices.iter().filter(|new| added.contains(&new.id));
+    let events: Vec<NewEvent> = fresh.map(NewEvent::of_notice).collect();
+    event::insert(conn, community, &events, at).await?;
+    Ok(added.len() as u64)
 }
 
 /// A member's notices, newest first, before one.

@@ -342,24 +342,3 @@ pub async fn payable(
     .fetch_all(db)
     .await
 }
-
-/// Those of some members whom somebody can still name, locked so that it stays so; in the order of their ids, as everybody locks many.
-pub async fn lock_payable(
-    db: impl PgExecutor<'_>,
-    community: Community,
-    members: &[Uuid],
-) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar!(
-        r#"
-        -- activity.payout_line_lock_payable
-        select member_id from activity.member
-        where community_id = $1 and member_id = any($2) and erased_at is null
-        order by member_id
-        for share
-        "#,
-        community.0,
-        members,
-    )
-    .fetch_all(db)
-    .await
-}

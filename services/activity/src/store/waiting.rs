@@ -10,6 +10,7 @@ use crate::domain::{Community, waiting::Released};
 #[derive(Debug, Clone)]
 pub struct Fitting {
     pub grant_id: Uuid,
+    pub member_id: Uuid,
     pub amount: i64,
     pub revision_id: Option<Uuid>,
 }
@@ -56,7 +57,7 @@ pub async fn list_fitting(
         Fitting,
         r#"
         -- activity.waiting_list_fitting
-        select grant_id, amount, revision_id from activity.reward_grant
+        select grant_id, member_id, amount, revision_id from activity.reward_grant
         where community_id = $1 and programme_id = $2 and state = 'awaiting_budget' and amount <= $3
             and (retry_at is null or retry_at <= $4)
         order by created_at, grant_id

@@ -318,7 +318,7 @@ async fn who_is_erased_meanwhile_is_waited_for_and_left_out() {
         .unwrap();
     let pool = world.pool.clone();
     let locking = tokio::spawn(async move {
-        store::payout_line::lock_payable(&pool, world.community, &members).await
+        store::member::lock_there(&pool, world.community, &members).await
     });
     tokio::task::yield_now().await;
     erasing.commit().await.unwrap();

@@ -28,9 +28,11 @@ impl World {
     }
 
     async fn tell(&self, notices: &[NewNotice]) -> u64 {
-        store::notice::insert(&self.pool, self.community, notices, self.clock.now())
-            .await
-            .unwrap()
+        let mut tx = self.pool.begin().await.unwrap();
+        let told = store::notice::insert(&mut tx, self.community, notices, self.clock.now());
+        let told = told.await.unwrap();
+        self.activity.commit(tx, self.community).await.unwrap();
+        told
     }
 
     fn unread(&self, member: &Member) -> NoticeFilter {
@@ -85,11 +87,14 @@ async fn turns_at_once_tell_once() {
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let notice = world.notice(&member, 50, 30);
-        let (pool, community) = (world.pool.clone(), world.community);
+        let (activity, community) = (world.activity.clone(), world.community);
         running.spawn(async move {
-            store::notice::insert(&pool, community, &[notice], start())
-                .await
-                .unwrap()
+            let mut tx = activity.pool.begin().await.unwrap();
+            let notices = [notice];
+            let told = store::notice::insert(&mut tx, community, &notices, start());
+            let told = told.await.unwrap();
+            activity.commit(tx, community).await.unwrap();
+            told
         });
     }
     let told: u64 = running.join_all().await.into_iter().sum();

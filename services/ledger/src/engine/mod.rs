@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use runtime::{Clock, Deadline, Writers};
+use runtime::{Clock, Deadline, Heads, Writers};
 use sqlx::PgPool;
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
@@ -27,7 +27,6 @@ use crate::{
     Error,
     domain::{CommunityId, Entry, Hold, Refusal, Request},
     proof::FreshLeaves,
-    watch::Heads,
 };
 
 /// What came of one request: its entry, or why there is none.

@@ -195,7 +195,7 @@ impl Worker {
         let answers = book.apply(requests);
         store::write(&mut tx, self.community, &book).await?;
         self.writer.commit(tx).await?;
-        self.shared.heads.moved(self.community);
+        self.shared.heads.moved(self.community.0);
         let written = std::mem::take(&mut book.changes.entries);
         let holds = std::mem::take(&mut book.changes.answered);
         self.keep(book, fence);

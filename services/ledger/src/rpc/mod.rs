@@ -12,10 +12,10 @@ use proto::ledger::v1::{
     ledger_service_server::{LedgerService, LedgerServiceServer},
     proof_service_server::ProofServiceServer,
 };
-use runtime::{Access, Server, Stop, encode_page_token};
+use runtime::{Access, Messages, Server, Stop, encode_page_token};
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
-use self::{render::Community, status::status, stream::Answers};
+use self::{render::Community, status::status};
 use crate::Ledger;
 
 /// The error domain of the ledger.
@@ -42,8 +42,8 @@ impl Ledger {
 
 #[tonic::async_trait]
 impl LedgerService for Rpc {
-    type StreamTransfersStream = Answers<pb::StreamTransfersResponse>;
-    type WatchEntriesStream = Answers<pb::Entry>;
+    type StreamTransfersStream = Messages<pb::StreamTransfersResponse>;
+    type WatchEntriesStream = Messages<pb::Entry>;
 
     async fn create_asset(&self, request: Request<pb::CreateAssetRequest>) -> Answer<pb::Asset> {
         let access = Access::of(&request);
@@ -264,8 +264,8 @@ impl LedgerService for Rpc {
         let access = Access::of(&request);
         let (community, after) = parse::watch_entries(&access, request.get_ref())?;
         let stop = Stop::of(&request);
-        let entries = self.0.watch_entries(community, after, stop);
-        Ok(Response::new(stream::entries(community, entries)))
+        let entries = stream::entries(self.0.clone(), community, after, stop);
+        Ok(Response::new(entries))
     }
 
     async fn list_expiring_lots(

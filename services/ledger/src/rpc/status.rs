@@ -29,15 +29,6 @@ pub fn status(error: Error) -> Status {
             metadata: vec![],
             retry_after: Some(RETRY_AFTER),
         }),
-        Error::Stopping => refusal(Reason {
-            domain: DOMAIN,
-            reason: "SERVER_STOPPING",
-            code: Code::Unavailable,
-            text_en: "the server is going down; go on with a new stream where this one ended",
-            text_zh: "服务正在停止，请从中断处重新建立数据流",
-            metadata: vec![],
-            retry_after: Some(RETRY_AFTER),
-        }),
         Error::Interrupted => unavailable(DOMAIN, "the ledger's database"),
         Error::Broken => internal(),
         Error::HistoryChanged { .. } => {

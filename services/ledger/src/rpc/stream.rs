@@ -2,12 +2,12 @@
 //!
 //! Nothing here is kept beyond a bounded number of items: who does not read its verdicts is not read from.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use proto::ledger::v1 as pb;
-use runtime::{Access, Stop, Violation};
+use runtime::{Access, Messages, Stop, Violation, Watch, stopping};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use tracing::Instrument;
 
@@ -29,19 +29,29 @@ const AHEAD: usize = 8;
 /// When the queue is full, it is tried again after this time.
 const QUEUE_FULL: Duration = Duration::from_millis(50);
 
-/// Messages on their way to a caller, and how they end.
-pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
 /// The entries of a journal as messages.
 pub fn entries(
+    ledger: Ledger,
     community: CommunityId,
-    entries: Receiver<Result<Entry, Error>>,
-) -> Answers<pb::Entry> {
-    let render = move |entry: Result<Entry, Error>| match entry {
-        Ok(entry) => Ok(Community(community).entry(entry)),
-        Err(error) => Err(status(error)),
+    after: i64,
+    stop: Stop,
+) -> Messages<pb::Entry> {
+    let watch = Watch {
+        heads: ledger.heads.clone(),
+        clock: ledger.clock.clone(),
+        stop,
+        domain: DOMAIN,
+        community: community.0,
+        after,
     };
-    Box::pin(ReceiverStream::new(entries).map(render))
+    watch.stream(move |window| {
+        let ledger = ledger.clone();
+        async move {
+            let entries = ledger.watched_entries(community, window).await;
+            let render = |entry: Entry| (entry.sequence, Community(community).entry(entry));
+            Ok(entries.map_err(status)?.into_iter().map(render).collect())
+        }
+    })
 }
 
 /// Posts the transfers of a stream and answers each, in order.
@@ -50,7 +60,7 @@ pub fn transfers(
     messages: Streaming<pb::StreamTransfersRequest>,
     access: Access,
     stop: Stop,
-) -> Answers<pb::StreamTransfersResponse> {
+) -> Messages<pb::StreamTransfersResponse> {
     let (answers, verdicts) = mpsc::channel(AHEAD);
     let work = async move {
         if let Err(end) = import(&ledger, messages, &access, &answers, stop).await {
@@ -98,7 +108,7 @@ async fn read(
     loop {
         let message = tokio::select! {
             message = messages.message() => message.map_err(|error| undecodable(number, error))?,
-            () = stop.cancelled() => return Err(status(Error::Stopping)),
+            () = stop.cancelled() => return Err(stopping(DOMAIN)),
         };
         let Some(message) = message else {
             return Ok(());
