@@ -7,10 +7,11 @@ create table activity.event (
     kind         text        not null,
     subject      text        not null, -- name of what changed, within its community
     member_id    uuid,                 -- whom it is about; null = nobody
-    recorded_at  timestamptz not null,
+    recorded_at  timestamptz,          -- from the service's clock; null as long as sequence is
     constraint event_pk primary key (community_id, event_id),
     constraint event_sequence_unique unique (community_id, sequence),
-    constraint event_sequence_positive check (sequence > 0)
+    constraint event_sequence_positive check (sequence > 0),
+    constraint event_numbered check ((sequence is null) = (recorded_at is null))
 );
 create index event_unnumbered on activity.event (community_id, event_id) where sequence is null;
 create index event_member on activity.event (community_id, member_id, sequence) where member_id is not null;
@@ -23,10 +24,11 @@ create table redemption.event (
     subject      text        not null,
     member_id    uuid,
     merchant_id  uuid,                 -- whose shop it is about; null = no shop's
-    recorded_at  timestamptz not null,
+    recorded_at  timestamptz,          -- from the service's clock; null as long as sequence is
     constraint event_pk primary key (community_id, event_id),
     constraint event_sequence_unique unique (community_id, sequence),
-    constraint event_sequence_positive check (sequence > 0)
+    constraint event_sequence_positive check (sequence > 0),
+    constraint event_numbered check ((sequence is null) = (recorded_at is null))
 );
 create index event_unnumbered on redemption.event (community_id, event_id) where sequence is null;
 create index event_member on redemption.event (community_id, member_id, sequence) where member_id is not null;
@@ -39,10 +41,11 @@ create table wish.event (
     kind         text        not null,
     subject      text        not null,
     member_id    uuid,
-    recorded_at  timestamptz not null,
+    recorded_at  timestamptz,          -- from the service's clock; null as long as sequence is
     constraint event_pk primary key (community_id, event_id),
     constraint event_sequence_unique unique (community_id, sequence),
-    constraint event_sequence_positive check (sequence > 0)
+    constraint event_sequence_positive check (sequence > 0),
+    constraint event_numbered check ((sequence is null) = (recorded_at is null))
 );
 create index event_unnumbered on wish.event (community_id, event_id) where sequence is null;
 create index event_member on wish.event (community_id, member_id, sequence) where member_id is not null;
@@ -65,13 +68,13 @@ create table wish.event_head (
 ) with (fillfactor = 50);
 
 grant select, insert on activity.event, activity.event_head to linli_activity;
-grant update (sequence) on activity.event to linli_activity;
+grant update (sequence, recorded_at) on activity.event to linli_activity;
 grant update (sequence) on activity.event_head to linli_activity;
 grant select, insert on redemption.event, redemption.event_head to linli_redemption;
-grant update (sequence) on redemption.event to linli_redemption;
+grant update (sequence, recorded_at) on redemption.event to linli_redemption;
 grant update (sequence) on redemption.event_head to linli_redemption;
 grant select, insert on wish.event, wish.event_head to linli_wish;
-grant update (sequence) on wish.event to linli_wish;
+grant update (sequence, recorded_at) on wish.event to linli_wish;
 grant update (sequence) on wish.event_head to linli_wish;
 
 -- What members are to be told by the activity service, which keeps their notices: an outbox, written in the transaction of what it tells.

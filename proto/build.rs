@@ -21,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "settlement",
             ],
         ),
-        ("wish", &["wish", "beneficiary", "dispatch", "drive"]),
+        (
+            "wish",
+            &["wish", "beneficiary", "dispatch", "drive", "event"],
+        ),
     ];
     for (service, files) in contracts {
         let mut compiler = protox::Compiler::new(["."])?;

@@ -107,7 +107,7 @@ impl Activity {
             Err(error) => return Err(error.into()),
         }
         let event = NewEvent::of_adjustment(&adjustment);
-        store::event::insert(tx, community, &[event], adjustment.proposed_at).await?;
+        store::event::insert(tx, community, &[event]).await?;
         Ok(adjustment)
     }
 
@@ -147,7 +147,7 @@ impl Activity {
             }
         }
         write_effect(tx, &programme, &totals, &effect).await?;
-        self.write_state(tx, &adjustment, Some(at)).await?;
+        write_state(tx, &adjustment, Some(at)).await?;
         Ok(adjustment)
     }
 
@@ -176,21 +176,8 @@ impl Activity {
         let (adjustment, ..) = lock(tx, community, id).await?;
         let decider = decider(access, &adjustment, self.clock.now());
         let adjustment = adjustment.decline(decider)?;
-        self.write_state(tx, &adjustment, None).await?;
+        write_state(tx, &adjustment, None).await?;
         Ok(adjustment)
-    }
-
-    /// Writes the state that a locked one has come to.
-    async fn write_state(
-        &self,
-        tx: &mut PgConnection,
-        adjustment: &Adjustment,
-        due_at: Option<DateTime<Utc>>,
-    ) -> Result<(), Error> {
-        store::adjustment::set_state(&mut *tx, adjustment, due_at).await?;
-        let event = NewEvent::of_adjustment(adjustment);
-        let now = self.clock.now();
-        Ok(store::event::insert(tx, adjustment.community, &[event], now).await?)
     }
 
     /// Returns an adjustment.
@@ -265,7 +252,7 @@ impl Activity {
             Err(reason) => adjustment.refuse(&programme, &totals, reason),
         };
         write_effect(&mut tx, &programme, &totals, &effect).await?;
-        self.write_state(&mut tx, &adjustment, None).await?;
+        write_state(&mut tx, &adjustment, None).await?;
         if let Some((member, content)) = notice::of_adjustment(&adjustment, &programme) {
             let id = self.ids.next();
             let told = NewNotice {
@@ -310,6 +297,17 @@ async fn lock(
         .ok_or(not_found(Resource::Programme, adjustment.programme))?;
     let programme = find_programme(tx, community, adjustment.programme).await?;
     Ok((adjustment, programme, totals))
+}
+
+/// Writes the state that a locked one has come to.
+async fn write_state(
+    tx: &mut PgConnection,
+    adjustment: &Adjustment,
+    due_at: Option<DateTime<Utc>>,
+) -> Result<(), Error> {
+    store::adjustment::set_state(&mut *tx, adjustment, due_at).await?;
+    let event = NewEvent::of_adjustment(adjustment);
+    Ok(store::event::insert(tx, adjustment.community, &[event]).await?)
 }
 
 async fn find_programme(

@@ -13,13 +13,13 @@ use crate::{
 };
 
 impl Activity {
-    /// Commits, with numbers for what happened, and wakes who watches.
+    /// Commits, with numbers and a time for what happened, and wakes who watches.
     pub(crate) async fn commit(
         &self,
         mut tx: Transaction<'static, Postgres>,
         community: Community,
     ) -> sqlx::Result<()> {
-        let is_news = store::event::number(&mut tx, community).await?;
+        let is_news = store::event::number(&mut tx, community, self.clock.now()).await?;
         tx.commit().await?;
         if is_news {
             self.heads.moved(community.0);

@@ -124,7 +124,7 @@ impl Activity {
         };
         store::grant::insert(&mut *tx, &grant, &decision.arithmetic).await?;
         let event = NewEvent::of_grant(grant.id, grant.member, grant.state);
-        store::event::insert(&mut *tx, community, &[event], now).await?;
+        store::event::insert(&mut *tx, community, &[event]).await?;
         store::programme::set_totals(&mut *tx, community, programme.id, &decision.totals).await?;
         if grant.state == GrantState::Pending {
             tell_ledger(tx, Kind::Post, &grant, now).await?;
@@ -170,7 +170,7 @@ impl Activity {
         )
         .await?;
         let event = NewEvent::of_grant(id, grant.member, step.state);
-        store::event::insert(&mut *tx, community, &[event], now).await?;
+        store::event::insert(&mut *tx, community, &[event]).await?;
         let programme = store::programme::find(&mut *tx, community, record.programme)
             .await?
             .ok_or(sqlx::Error::RowNotFound)?;

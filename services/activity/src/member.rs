@@ -199,7 +199,7 @@ async fn insert(tx: &mut PgConnection, member: &Member) -> Result<bool, Error> {
     match store::member::insert(&mut *tx, member).await {
         Ok(true) => {
             let event = NewEvent::of_member(member);
-            store::event::insert(tx, member.community, &[event], member.created_at).await?;
+            store::event::insert(tx, member.community, &[event]).await?;
             Ok(true)
         }
         Ok(false) => Ok(false),

@@ -160,7 +160,7 @@ impl Activity {
         }
         store::payout_line::insert(&mut *tx, (community, payout.id), &lines, now).await?;
         let event = NewEvent::of_payout(&payout);
-        store::event::insert(&mut *tx, community, &[event], now).await?;
+        store::event::insert(&mut *tx, community, &[event]).await?;
         show(tx, payout).await
     }
 
@@ -243,7 +243,7 @@ impl Activity {
         let deed = self.payout_deed(call);
         let at = deed.at;
         let payout = lock(tx, call.community, id).await?.export(deed)?;
-        self.write_payout_state(tx, &payout).await?;
+        write_state(tx, &payout).await?;
         let shown = show(tx, payout).await?;
         Ok(Exported { at, shown })
     }
@@ -357,19 +357,8 @@ impl Activity {
     ) -> Result<Shown, Error> {
         let of = (payout.community, payout.id);
         store::payout_line::set_states(&mut *tx, of, &lines, self.clock.now()).await?;
-        self.write_payout_state(tx, &payout).await?;
+        write_state(tx, &payout).await?;
         show(tx, payout).await
-    }
-
-    async fn write_payout_state(
-        &self,
-        tx: &mut PgConnection,
-        payout: &Payout,
-    ) -> Result<(), Error> {
-        store::payout::set_state(&mut *tx, payout).await?;
-        let event = NewEvent::of_payout(payout);
-        let now = self.clock.now();
-        Ok(store::event::insert(tx, payout.community, &[event], now).await?)
     }
 
     /// Returns what a member is owed of a cash programme.
@@ -421,6 +410,13 @@ pub(crate) async fn lock(
     store::payout::lock(&mut *tx, community, id).await?;
     let found = store::payout::find(&mut *tx, community, id).await?;
     Ok(found.ok_or(not_found(id))?)
+}
+
+/// Writes the state that a locked payout has come to.
+async fn write_state(tx: &mut PgConnection, payout: &Payout) -> Result<(), Error> {
+    store::payout::set_state(&mut *tx, payout).await?;
+    let event = NewEvent::of_payout(payout);
+    Ok(store::event::insert(tx, payout.community, &[event]).await?)
 }
 
 async fn show(tx: &mut PgConnection, payout: Payout) -> Result<Shown, Error> {

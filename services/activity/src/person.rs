@@ -94,12 +94,11 @@ impl Activity {
         let member = store::member::find(&mut *tx, community, id).await?;
         let member = member.ok_or(not_found(id))?;
         let was_there = member.erased_at.is_none();
-        let now = self.clock.now();
-        let member = member.erase(now);
+        let member = member.erase(self.clock.now());
         store::member::set_erased(&mut *tx, &member).await?;
         if was_there {
             let event = NewEvent::of_member(&member);
-            store::event::insert(&mut *tx, community, &[event], now).await?;
+            store::event::insert(&mut *tx, community, &[event]).await?;
         }
         let place = Place {
             community,

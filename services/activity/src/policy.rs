@@ -55,7 +55,7 @@ impl Activity {
             retired_at: None,
         };
         store::policy::insert(&mut *tx, &revision).await?;
-        self.tell_revision(tx, &revision).await?;
+        tell(tx, &revision).await?;
         Ok(revision)
     }
 
@@ -83,9 +83,9 @@ impl Activity {
         let active = store::policy::find_active(&mut *tx, key.community, key.programme).await?;
         let (activated, retired) = draft.activate(active, self.clock.now())?;
         if let Some(retired) = retired {
-            self.write_revision_state(tx, &retired).await?;
+            write_state(tx, &retired).await?;
         }
-        self.write_revision_state(tx, &activated).await?;
+        write_state(tx, &activated).await?;
         Ok(activated)
     }
 
@@ -99,38 +99,8 @@ impl Activity {
             Turn::First(tx) => tx,
             Turn::Again(answer) => return Ok(answer),
         };
-        let outcome = self.discard(&mut tx, key).await;
+        let outcome = discard(&mut tx, key).await;
         self.conclude(tx, call, outcome).await
-    }
-
-    async fn discard(
-        &self,
-        tx: &mut PgConnection,
-        key: RevisionKey,
-    ) -> Result<PolicyRevision, Error> {
-        let discarded = lock_revision(tx, key).await?.discard()?;
-        self.write_revision_state(tx, &discarded).await?;
-        Ok(discarded)
-    }
-
-    /// Writes the state that a revision has come to.
-    async fn write_revision_state(
-        &self,
-        tx: &mut PgConnection,
-        revision: &PolicyRevision,
-    ) -> Result<(), Error> {
-        store::policy::set_state(&mut *tx, revision).await?;
-        self.tell_revision(tx, revision).await
-    }
-
-    async fn tell_revision(
-        &self,
-        tx: &mut PgConnection,
-        revision: &PolicyRevision,
-    ) -> Result<(), Error> {
-        let event = NewEvent::of_revision(revision);
-        let now = self.clock.now();
-        Ok(store::event::insert(tx, revision.community, &[event], now).await?)
     }
 
     /// Returns a revision.
@@ -155,6 +125,23 @@ impl Activity {
         let rows = store::policy::list(&self.pool, community, programme, window).await?;
         Ok(Page::cut(rows, size, |revision| revision.number))
     }
+}
+
+async fn discard(tx: &mut PgConnection, key: RevisionKey) -> Result<PolicyRevision, Error> {
+    let discarded = lock_revision(tx, key).await?.discard()?;
+    write_state(tx, &discarded).await?;
+    Ok(discarded)
+}
+
+/// Writes the state that a revision has come to.
+async fn write_state(tx: &mut PgConnection, revision: &PolicyRevision) -> Result<(), Error> {
+    store::policy::set_state(&mut *tx, revision).await?;
+    tell(tx, revision).await
+}
+
+async fn tell(tx: &mut PgConnection, revision: &PolicyRevision) -> Result<(), Error> {
+    let event = NewEvent::of_revision(revision);
+    Ok(store::event::insert(tx, revision.community, &[event]).await?)
 }
 
 async fn lock_revision(tx: &mut PgConnection, key: RevisionKey) -> Result<PolicyRevision, Error> {

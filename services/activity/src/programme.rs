@@ -77,8 +77,7 @@ impl Activity {
         let outcome = match store::programme::insert(&mut *tx, &programme).await {
             Ok(()) => {
                 let event = NewEvent::of_programme(&programme);
-                let at = programme.created_at;
-                let told = store::event::insert(&mut tx, programme.community, &[event], at).await;
+                let told = store::event::insert(&mut tx, programme.community, &[event]).await;
                 told.map(|()| programme).map_err(Error::from)
             }
             Err(error) if runtime::constraint(&error) == Some("programme_pk") => {

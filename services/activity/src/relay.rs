@@ -284,7 +284,7 @@ impl Activity {
             moves.push(made);
         }
         store::grant::set_steps(&mut *tx, community, &moves).await?;
-        store::event::insert(&mut tx, community, &events, now).await?;
+        store::event::insert(&mut tx, community, &events).await?;
         store::notice::insert(&mut tx, community, &notices, now).await?;
         store::waiting::set_refused(&mut *tx, community, &refused).await?;
         for (id, totals) in &programmes {

@@ -370,7 +370,7 @@ async fn insert_events(
         let place = (report.community, report.id);
         store::report::insert_event(&mut *tx, place, event).await?;
         let told = NewEvent::of_report(report, event);
-        store::event::insert(&mut *tx, report.community, &[told], event.at).await?;
+        store::event::insert(&mut *tx, report.community, &[told]).await?;
     }
     Ok(())
 }

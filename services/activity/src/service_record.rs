@@ -106,7 +106,7 @@ impl Activity {
             Err(error) => return Err(error.into()),
         }
         let event = NewEvent::of_record(&record);
-        store::event::insert(tx, community, &[event], record.created_at).await?;
+        store::event::insert(tx, community, &[event]).await?;
         Ok(record)
     }
 
@@ -151,7 +151,7 @@ impl Activity {
             }
             .into());
         }
-        decided(tx, &record, verdict.at).await?;
+        decided(tx, &record).await?;
         enter_hours(tx, &record, &member, record.minutes).await?;
         let earner = Earner::of_service(&record);
         let grant = self.decide_grant(tx, earner, verdict.at).await?;
@@ -184,7 +184,7 @@ impl Activity {
         let (record, member) = lock_record(tx, community, decide.record).await?;
         let verdict = self.verdict(&decide, &record);
         let record = record.reject(&member, &verdict)?;
-        decided(tx, &record, verdict.at).await?;
+        decided(tx, &record).await?;
         Ok(record)
     }
 
@@ -214,7 +214,7 @@ impl Activity {
         let (record, member) = lock_record(tx, community, decide.record).await?;
         let verdict = self.verdict(&decide, &record);
         let record = record.revoke(&member, &verdict)?;
-        decided(tx, &record, verdict.at).await?;
+        decided(tx, &record).await?;
         enter_hours(tx, &record, &member, -record.minutes).await?;
         self.revoke_grant(tx, &record, verdict.at).await?;
         Ok(record)
@@ -292,14 +292,10 @@ async fn lock_record(
 }
 
 /// Writes what was decided of a locked record.
-async fn decided(
-    tx: &mut PgConnection,
-    record: &ServiceRecord,
-    at: DateTime<Utc>,
-) -> Result<(), Error> {
+async fn decided(tx: &mut PgConnection, record: &ServiceRecord) -> Result<(), Error> {
     store::service_record::set_decision(&mut *tx, record).await?;
     let event = NewEvent::of_record(record);
-    Ok(store::event::insert(tx, record.community, &[event], at).await?)
+    Ok(store::event::insert(tx, record.community, &[event]).await?)
 }
 
 /// A record of less than a minute leaves the hours book as it is.

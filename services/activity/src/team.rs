@@ -42,8 +42,7 @@ impl Activity {
         let outcome = match store::team::insert(&mut *tx, &team).await {
             Ok(()) => {
                 let event = NewEvent::of_team(&team);
-                let at = team.created_at;
-                let told = store::event::insert(&mut tx, team.community, &[event], at).await;
+                let told = store::event::insert(&mut tx, team.community, &[event]).await;
                 told.map(|()| team).map_err(Error::from)
             }
             Err(error) => Err(match runtime::constraint(&error) {

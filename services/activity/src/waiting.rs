@@ -90,7 +90,7 @@ impl Activity {
         store::programme::set_totals(&mut *tx, community, id, &totals).await?;
         let event = |one: &Released| NewEvent::of_grant(one.grant, one.member, GrantState::Pending);
         let events: Vec<NewEvent> = released.iter().map(event).collect();
-        store::event::insert(&mut tx, community, &events, now).await?;
+        store::event::insert(&mut tx, community, &events).await?;
         let ids: Vec<Uuid> = released.iter().map(|one| one.grant).collect();
         store::outbox::insert_posts(&mut *tx, community, &ids, now).await?;
         self.commit(tx, community).await?;

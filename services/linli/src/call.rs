@@ -6,17 +6,24 @@ use http::uri::PathAndQuery;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use runtime::{Client, Problem};
+use serde_json::ser::Formatter;
 use tonic::{
-    Code, Status,
+    Code, Request, Status, Streaming,
     client::Grpc,
     codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
 use crate::{cli::CallArgs, contract, role::Role, rpc, terminal};
 
-/// Makes one call and prints its answer.
+/// Makes one call and prints its answer, or each answer on a line of its own as it comes.
 pub async fn run(args: CallArgs) -> Result<(), Problem> {
     let (role, method) = find(&args.method)?;
+    if method.is_client_streaming() {
+        return Err(Problem::new(format!(
+            "{} takes a stream of requests; docs/json.md shows how to send one",
+            method.name()
+        )));
+    }
     let request = parse(&method, &args.request)?;
     let address = args
         .address
@@ -25,16 +32,24 @@ pub async fn run(args: CallArgs) -> Result<(), Problem> {
         runtime::channel_trusting(&args.roots.roots()?, &address)?,
         args.token.bearer()?,
     );
-    let answer = send(client, &method, request)
-        .await
-        .map_err(|status| match status.code() {
-            // No service said that, for theirs have details.
-            Code::Unavailable if status.details().is_empty() => Problem::new(format!(
-                "no service answers at {address} ({}): start it, as `linli up` does, or name another --address",
-                status.message()
-            )),
-            _ => rpc::failure(method.name(), &status),
-        })?;
+    let problem = |status: Status| match status.code() {
+        // No service said that, for theirs have details.
+        Code::Unavailable if status.details().is_empty() => Problem::new(format!(
+            "no service answers at {address} ({}): start it, as `linli up` does, or name another --address",
+            status.message()
+        )),
+        _ => rpc::failure(method.name(), &status),
+    };
+    if method.is_server_streaming() {
+        let mut answers = watch(client, &method, request).await.map_err(problem)?;
+        while let Some(answer) = answers.message().await.map_err(problem)? {
+            if !terminal::is_read(format!("{}\n", line(&answer)?).as_bytes())? {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    let answer = send(client, &method, request).await.map_err(problem)?;
     terminal::print(json(&answer)?)
 }
 
@@ -43,17 +58,37 @@ async fn send(
     method: &MethodDescriptor,
     request: DynamicMessage,
 ) -> Result<DynamicMessage, Status> {
-    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-    let path = PathAndQuery::try_from(path)
-        .map_err(|error| Status::internal(format!("no path for the method: {error}")))?;
+    let mut client = ready(client).await?;
+    let request = runtime::request(request, rpc::TIMEOUT);
+    let answer = client.unary(request, path(method)?, JsonCodec(method.clone()));
+    Ok(answer.await?.into_inner())
+}
+
+/// Begins a stream of answers, which has no limit in time.
+async fn watch(
+    client: Client,
+    method: &MethodDescriptor,
+    request: DynamicMessage,
+) -> Result<Streaming<DynamicMessage>, Status> {
+    let mut client = ready(client).await?;
+    let codec = JsonCodec(method.clone());
+    let answers = client.server_streaming(Request::new(request), path(method)?, codec);
+    Ok(answers.await?.into_inner())
+}
+
+async fn ready(client: Client) -> Result<Grpc<Client>, Status> {
     let mut client = Grpc::new(client);
     client
         .ready()
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
-    let codec = JsonCodec(method.clone());
-    let request = runtime::request(request, rpc::TIMEOUT);
-    Ok(client.unary(request, path, codec).await?.into_inner())
+    Ok(client)
+}
+
+fn path(method: &MethodDescriptor) -> Result<PathAndQuery, Status> {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    PathAndQuery::try_from(path)
+        .map_err(|error| Status::internal(format!("no path for the method: {error}")))
 }
 
 /// Finds a method by its name alone or by `service/name`.
@@ -99,14 +134,22 @@ fn parse(method: &MethodDescriptor, text: &str) -> Result<DynamicMessage, Proble
 }
 
 fn json(message: &DynamicMessage) -> Result<String, Problem> {
-    let wrong =
-        |error: serde_json::Error| Problem::new(format!("the answer can't be shown: {error}"));
+    shown(message, serde_json::Serializer::pretty(Vec::new()))
+}
+
+fn line(message: &DynamicMessage) -> Result<String, Problem> {
+    shown(message, serde_json::Serializer::new(Vec::new()))
+}
+
+fn shown<F: Formatter>(
+    message: &DynamicMessage,
+    mut out: serde_json::Serializer<Vec<u8>, F>,
+) -> Result<String, Problem> {
     // Fields that are 0 or empty are shown too: a balance of 0 is an answer.
     let options = SerializeOptions::new().skip_default_fields(false);
-    let mut out = serde_json::Serializer::pretty(Vec::new());
     message
         .serialize_with_options(&mut out, &options)
-        .map_err(wrong)?;
+        .map_err(|error| Problem::new(format!("the answer can't be shown: {error}")))?;
     Ok(String::from_utf8_lossy(&out.into_inner()).into_owned())
 }
 

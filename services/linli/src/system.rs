@@ -24,7 +24,7 @@ use proto::{
     wish::v1::{
         beneficiary_service_client::BeneficiaryServiceClient,
         dispatch_service_client::DispatchServiceClient, drive_service_client::DriveServiceClient,
-        wish_service_client::WishServiceClient,
+        wish_event_service_client::WishEventServiceClient, wish_service_client::WishServiceClient,
     },
 };
 pub use redemption::{Limits, Offline, OfflineKeys};
@@ -126,6 +126,8 @@ pub struct Clients {
     pub settlement: SettlementServiceClient<Client>,
     /// Of wishes.
     pub wish: WishServiceClient<Client>,
+    /// Of what happens to wishes.
+    pub wish_events: WishEventServiceClient<Client>,
     /// Of wish's roster.
     pub roster: BeneficiaryServiceClient<Client>,
     /// Of wish's dispatches.
@@ -160,6 +162,7 @@ impl Dial {
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
+            wish_events: WishEventServiceClient::new(wish.clone()),
             roster: BeneficiaryServiceClient::new(wish.clone()),
             dispatches: DispatchServiceClient::new(wish.clone()),
             drives: DriveServiceClient::new(wish.clone()),

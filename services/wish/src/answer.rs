@@ -63,7 +63,7 @@ impl Wishes {
             Ok(answer) => {
                 let stored = serde_json::to_value(&answer).expect("answers are plain data");
                 store::answer::set(&mut *tx, call, &stored).await?;
-                tx.commit().await?;
+                self.commit(tx, call.community).await?;
                 Ok(answer)
             }
             Err(Error::Refused(refusal)) => {

@@ -17,6 +17,7 @@ use crate::{
             Beneficiary, BeneficiaryState, Change, Grade, MaskedBeneficiary, own_number,
         },
         call::Call,
+        event::NewEvent,
         person::{Person, PersonChange},
         refusal::{Refusal, Resource, RosterRefusal},
     },
@@ -209,6 +210,7 @@ impl Wishes {
     ) -> Result<Kept, Error> {
         let beneficiary = locked(tx, community, id).await?.change(&change, seen)?;
         store::beneficiary::set(&mut *tx, &beneficiary).await?;
+        tell(tx, &beneficiary, "updated").await?;
         if !change.person.is_empty() {
             self.change_person(tx, &beneficiary, change.person).await?;
         }
@@ -254,6 +256,7 @@ impl Wishes {
     ) -> Result<Kept, Error> {
         let beneficiary = locked(tx, community, id).await?.end(self.clock.now())?;
         store::beneficiary::set(&mut *tx, &beneficiary).await?;
+        tell(tx, &beneficiary, "ended").await?;
         Ok(Kept { id })
     }
 
@@ -350,7 +353,11 @@ pub(crate) async fn active(
 /// False when the number is taken.
 async fn insert(tx: &mut PgConnection, of: &Beneficiary) -> Result<bool, Error> {
     match store::beneficiary::insert(&mut *tx, of).await {
-        Ok(inserted) => Ok(inserted),
+        Ok(true) => {
+            tell(tx, of, "active").await?;
+            Ok(true)
+        }
+        Ok(false) => Ok(false),
         Err(error) if runtime::constraint(&error) == Some("beneficiary_pk") => {
             Err(Refusal::Exists {
                 resource: Resource::Beneficiary,
@@ -360,6 +367,16 @@ async fn insert(tx: &mut PgConnection, of: &Beneficiary) -> Result<bool, Error> 
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Writes down what was done with somebody's place on the roster.
+pub(crate) async fn tell(tx: &mut PgConnection, of: &Beneficiary, what: &str) -> Result<(), Error> {
+    let event = NewEvent {
+        kind: format!("beneficiary_{what}"),
+        subject: format!("beneficiaries/{}", of.id),
+        member: None,
+    };
+    Ok(store::event::insert(tx, of.community, &[event]).await?)
 }
 
 /// Somebody as staff may see them.

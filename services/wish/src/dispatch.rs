@@ -15,6 +15,7 @@ use crate::{
         dispatch::{Assignee, Dispatch, DispatchState},
         pledge::Pledger,
         refusal::{Refusal, Resource, RosterRefusal},
+        telling::NewTelling,
         wish::Unit,
     },
     pledge::NewPledge,
@@ -91,6 +92,8 @@ impl Wishes {
                 }));
             }
             store::dispatch::set_ended(&mut *tx, &open).await?;
+            let told = NewTelling::of_dispatch(&open, &wish.title);
+            self.tell(tx, community, told).await?;
         }
         let dispatch = Dispatch {
             community,
@@ -107,16 +110,19 @@ impl Wishes {
             ended_at: None,
         };
         match store::dispatch::insert(&mut *tx, &dispatch).await {
-            Ok(()) => Ok(dispatch),
+            Ok(()) => {}
             Err(error) if runtime::constraint(&error) == Some("dispatch_pk") => {
-                Err(Refusal::Exists {
+                return Err(Refusal::Exists {
                     resource: Resource::Dispatch,
                     id: dispatch.id,
                 }
-                .into())
+                .into());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        let told = NewTelling::of_dispatch(&dispatch, &wish.title);
+        self.tell(tx, community, told).await?;
+        Ok(dispatch)
     }
 
     /// They see to it: makes the pledge.
@@ -211,6 +217,10 @@ impl Wishes {
         let outcome = async {
             let ended = decide(locked(&mut tx, call.community, id).await?)?;
             store::dispatch::set_ended(&mut *tx, &ended).await?;
+            let wish = store::wish::find_one(&mut *tx, call.community, ended.wish).await?;
+            let title = wish.map(|wish| wish.title).unwrap_or_default();
+            let told = NewTelling::of_dispatch(&ended, &title);
+            self.tell(&mut tx, call.community, told).await?;
             Ok(ended)
         };
         let outcome = outcome.await;

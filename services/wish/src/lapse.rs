@@ -14,6 +14,7 @@ use crate::{
         Community,
         pledge::Pledge,
         refusal::{Refusal, Resource},
+        telling::NewTelling,
         wish::Wish,
     },
     store,
@@ -62,7 +63,7 @@ impl Wishes {
     async fn bring_up(&self, community: Community, id: Uuid) -> Result<Wish, Error> {
         let mut tx = self.pool.begin().await?;
         let (wish, _) = self.open(&mut tx, community, id).await?;
-        tx.commit().await?;
+        self.commit(tx, community).await?;
         Ok(wish)
     }
 
@@ -93,6 +94,9 @@ impl Wishes {
         let lapsed = wish.lapse(pledges, now);
         store::pledge::end_all(&mut *conn, community, &lapsed).await?;
         self.give_back(conn, &lapsed).await?;
+        let told = |pledge| NewTelling::of_pledge(pledge, &wish.title);
+        let tellings: Vec<NewTelling> = lapsed.iter().filter_map(told).collect();
+        self.tell(conn, community, tellings).await?;
         store::wish::update(conn, &wish).await?;
         Ok((wish, now))
     }

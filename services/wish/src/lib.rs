@@ -24,6 +24,7 @@ mod beneficiary;
 mod dispatch;
 mod domain;
 mod drive;
+mod event;
 mod lapse;
 mod person;
 mod pledge;
@@ -34,12 +35,13 @@ mod seal;
 mod sealer;
 mod settle;
 mod store;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod visit;
 mod wish;
 
-use runtime::{Client, Clock, Ids, KeyRing, Nudge, Problem, Unreadable};
+use runtime::{Client, Clock, Heads, Ids, KeyRing, Nudge, Problem, Unreadable};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -65,6 +67,10 @@ pub struct Wishes {
     recovery: Nudge,
     /// Wakes what ends wishes.
     lapser: Nudge,
+    /// Wakes what tells members how it goes on.
+    teller: Nudge,
+    /// Wakes who watches the events.
+    heads: Heads,
 }
 
 impl Wishes {
@@ -86,6 +92,8 @@ impl Wishes {
             keys,
             recovery: Nudge::default(),
             lapser: Nudge::default(),
+            teller: Nudge::default(),
+            heads: Heads::default(),
         }
     }
 
@@ -94,11 +102,12 @@ impl Wishes {
         sealer::check(self).await
     }
 
-    /// Starts the loops: one ends what the clock has ended, one takes steps to the ledger that were left half done, one seals under the current key.
+    /// Starts the loops: one ends what the clock has ended, one takes steps to the ledger that were left half done, one tells members, one seals under the current key.
     /// They end with `stop`.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         lapse::spawn(self, tasks, stop);
         settle::spawn(self, tasks, stop);
+        telling::spawn(self, tasks, stop);
         sealer::spawn(self.clone(), tasks, stop.clone());
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     Error, Wishes,
     answer::Turn,
-    beneficiary::{Kept, locked, masked, not_found, refused},
+    beneficiary::{Kept, locked, masked, not_found, refused, tell},
     domain::{
         Community,
         beneficiary::{Beneficiary, MaskedBeneficiary},
@@ -189,8 +189,13 @@ impl Wishes {
         community: Community,
         id: Uuid,
     ) -> Result<Kept, Error> {
-        let beneficiary = locked(tx, community, id).await?.erase(self.clock.now());
+        let beneficiary = locked(tx, community, id).await?;
+        let was_there = beneficiary.erased_at.is_none();
+        let beneficiary = beneficiary.erase(self.clock.now());
         store::beneficiary::set(&mut *tx, &beneficiary).await?;
+        if was_there {
+            tell(tx, &beneficiary, "erased").await?;
+        }
         store::sealed::erase(&mut *tx, community, id).await?;
         Ok(Kept { id })
     }

@@ -16,6 +16,7 @@ use crate::{
         operation::{HEAD_START, Kind, StepKey},
         pledge::{Delivery, Pledge, PledgeState, Pledger},
         refusal::{Refusal, Resource},
+        telling::NewTelling,
         wish::{MOST_OPEN_PLEDGES, Unit, Wish},
     },
     lapse::no_wish,
@@ -72,7 +73,7 @@ impl Wishes {
                 Err(error) => return Err(error),
             };
             match self.promise(&mut tx, call, &new).await {
-                Ok(pledge) if pledge.in_points => tx.commit().await?,
+                Ok(pledge) if pledge.in_points => self.commit(tx, call.community).await?,
                 outcome => return self.conclude(tx, call, outcome).await,
             }
         }
@@ -173,7 +174,7 @@ impl Wishes {
                 Err(error) => return Err(error),
             };
             match self.confirm(&mut tx, call, access, id).await {
-                Ok(pledge) if pledge.in_points => tx.commit().await?,
+                Ok(pledge) if pledge.in_points => self.commit(tx, call.community).await?,
                 // Another began to confirm it meanwhile; what comes of that decides.
                 Err(Error::Unsettled) => {}
                 outcome => return self.conclude(tx, call, outcome).await,
@@ -206,6 +207,8 @@ impl Wishes {
         pledge.end(PledgeState::Confirmed, now);
         wish.confirm(pledge.quantity, now);
         store::pledge::update(&mut *tx, &pledge).await?;
+        let told = NewTelling::of_pledge(&pledge, &wish.title);
+        self.tell(tx, call.community, told).await?;
         store::wish::update(tx, &wish).await?;
         Ok(pledge)
     }
@@ -287,6 +290,8 @@ impl Wishes {
                 wish.lapse(Vec::new(), now);
             }
             store::pledge::update(&mut *tx, &pledge).await?;
+            let told = NewTelling::of_pledge(&pledge, &wish.title);
+            self.tell(&mut tx, call.community, told).await?;
             store::wish::update(&mut *tx, &wish).await?;
             if pledge.ended_at.is_some() {
                 self.give_back(&mut tx, slice::from_ref(&pledge)).await?;

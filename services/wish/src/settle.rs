@@ -19,6 +19,7 @@ use crate::{
         operation::{Kind, LedgerRefusal, Step, Verdict},
         pledge::{Pledge, PledgeState},
         refusal::Refusal,
+        telling::NewTelling,
         wish::{Wish, WishState},
     },
     store,
@@ -104,9 +105,9 @@ impl Wishes {
         match step.key.kind {
             Kind::Hold => self.settle_hold(&mut tx, &step, verdict).await?,
             Kind::Capture => self.settle_capture(&mut tx, &step, verdict).await?,
-            Kind::Release => settle_release(&step, verdict),
+            Kind::Release => self.settle_release(&mut tx, &step, verdict).await?,
         }
-        tx.commit().await?;
+        self.commit(tx, community).await?;
         tracing::debug!(pledge.id = %pledge, "Settled the {:?} of pledge {pledge}", step.key.kind);
         Ok(())
     }
@@ -157,14 +158,19 @@ impl Wishes {
             Verdict::Done(_) => {
                 pledge.end(PledgeState::Confirmed, now);
                 wish.confirm(pledge.quantity, now);
+                let told = NewTelling::of_pledge(&pledge, &step.title);
+                self.tell(conn, step.key.community, told).await?;
             }
             Verdict::Refused(ref refusal) => {
                 tracing::error!(pledge.id = %pledge.id, "The ledger refused to capture: {refusal:?}");
                 let before = pledge.state;
                 pledge.end(PledgeState::Lapsed, now);
                 wish.lose(&pledge, before);
-                // A hold that stands would keep the points for nothing.
-                if !refusal.is_over() {
+                if refusal.is_over() {
+                    let told = NewTelling::of_return(&pledge, &step.title);
+                    self.tell(conn, step.key.community, told).await?;
+                } else {
+                    // A hold that stands would keep the points for nothing.
                     self.give_back(conn, slice::from_ref(&pledge)).await?;
                     self.recovery.nudge();
                 }
@@ -181,6 +187,25 @@ impl Wishes {
         }
     }
 
+    /// A hold that has ended by itself is as good as released.
+    async fn settle_release(
+        &self,
+        conn: &mut PgConnection,
+        step: &Step,
+        verdict: Verdict,
+    ) -> Result<(), Error> {
+        if let Verdict::Refused(refusal) = verdict
+            && !refusal.is_over()
+        {
+            let pledge = step.key.pledge;
+            tracing::error!(pledge.id = %pledge, "The ledger refused to release: {refusal:?}");
+            return Ok(());
+        }
+        let pledge = found(conn, step).await?;
+        let told = NewTelling::of_return(&pledge, &step.title);
+        self.tell(conn, step.key.community, told).await
+    }
+
     /// Keeps what came of the call that waits for a step.
     async fn answer(
         &self,
@@ -195,16 +220,6 @@ impl Wishes {
             outcome.map(|pledge| serde_json::to_value(pledge).expect("answers are plain data"));
         let outcome = answer.as_ref().map_err(|refusal| *refusal);
         Ok(store::answer::settle(conn, step.key.community, request_id, outcome).await?)
-    }
-}
-
-/// A hold that has ended by itself is as good as released.
-fn settle_release(step: &Step, verdict: Verdict) {
-    if let Verdict::Refused(refusal) = verdict
-        && !refusal.is_over()
-    {
-        let pledge = step.key.pledge;
-        tracing::error!(pledge.id = %pledge, "The ledger refused to release: {refusal:?}");
     }
 }
 

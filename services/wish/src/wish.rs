@@ -13,6 +13,7 @@ use crate::{
         Community,
         call::Call,
         refusal::{Refusal, Resource},
+        telling::NewTelling,
         wish::{Priority, Scope, Unit, Wish, WishState},
     },
     store::{self, wish::WishFilter},
@@ -201,6 +202,9 @@ impl Wishes {
             }
             store::pledge::end_all(&mut *tx, call.community, &pledges).await?;
             self.give_back(&mut tx, &pledges).await?;
+            let told = |pledge| NewTelling::of_pledge(pledge, &wish.title);
+            let tellings: Vec<NewTelling> = pledges.iter().filter_map(told).collect();
+            self.tell(&mut tx, call.community, tellings).await?;
             store::wish::update(&mut *tx, &wish).await?;
             Ok(wish)
         };

@@ -42,6 +42,7 @@ mod outage;
 mod replicas;
 
 mod watching;
+mod wish_told;
 
 mod dispatch;
 mod drive;

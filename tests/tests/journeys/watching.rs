@@ -110,9 +110,10 @@ async fn a_member_hears_of_nobody_else() {
         };
         let clients = world.clients.of(app(&member));
         let answer = send!(clients.activity_events, watch_activity_events, watch);
+        let refusal = refused(&answer.unwrap_err());
         assert_eq!(
-            refused(answer.map(|_| ())),
-            (Code::PermissionDenied, "NOT_YOURS".to_owned())
+            (refusal.code, &refusal.reason[..]),
+            (Code::PermissionDenied, "NOT_YOURS")
         );
     }
 }

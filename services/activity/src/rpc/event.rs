@@ -64,16 +64,19 @@ async fn watch(
     }))
 }
 
+fn read_kind(kind: &str) -> ActivityEventKind {
+    let name = format!("ACTIVITY_EVENT_KIND_{}", kind.to_uppercase());
+    ActivityEventKind::from_str_name(&name).unwrap_or_default()
+}
+
 fn encode(community: Community, event: Event) -> pb::ActivityEvent {
-    let kind = format!("ACTIVITY_EVENT_KIND_{}", event.kind.to_uppercase());
-    let kind = ActivityEventKind::from_str_name(&kind);
     pb::ActivityEvent {
         name: format!(
             "communities/{}/activityEvents/{}",
             community.0, event.sequence
         ),
         sequence: event.sequence,
-        kind: kind.unwrap_or_default().into(),
+        kind: read_kind(&event.kind).into(),
         subject: format!("communities/{}/{}", community.0, event.subject),
         member: event
             .member

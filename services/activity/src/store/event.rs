@@ -10,12 +10,11 @@ use crate::domain::{
     event::{Event, EventFilter, NewEvent},
 };
 
-/// Writes down what this transaction makes happen. [`number`] gives the numbers, at its end.
+/// Writes down what this transaction makes happen. [`number`] gives the numbers and the time, at its end.
 pub async fn insert(
     conn: &mut PgConnection,
     community: Community,
     events: &[NewEvent],
-    at: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     if events.is_empty() {
         return Ok(());
@@ -26,8 +25,8 @@ pub async fn insert(
     sqlx::query!(
         r#"
         -- activity.event_insert
-        insert into activity.event (community_id, kind, subject, member_id, recorded_at)
-        select $1, made.kind, made.subject, made.member_id, $5
+        insert into activity.event (community_id, kind, subject, member_id)
+        select $1, made.kind, made.subject, made.member_id
         from unnest($2::text[], $3::text[], $4::uuid[]) with ordinality as made (kind, subject, member_id, place)
         order by made.place
         "#,
@@ -35,16 +34,19 @@ pub async fn insert(
         &kinds as &[&str],
         &subjects as &[&str],
         &members as &[Option<Uuid>],
-        at,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Gives the events of this transaction their numbers; says whether there are any. The last statement before the commit: it locks the community's
+/// Gives the events of this transaction their numbers and their time; says whether there are any. The last statement before the commit: it locks the community's
 /// head, so that whoever has the next numbers commits later, and nothing is waited for behind that lock.
-pub async fn number(conn: &mut PgConnection, community: Community) -> sqlx::Result<bool> {
+pub async fn number(
+    conn: &mut PgConnection,
+    community: Community,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let head = sqlx::query_scalar!(
         r#"
         -- activity.event_head_move
@@ -64,7 +66,7 @@ pub async fn number(conn: &mut PgConnection, community: Community) -> sqlx::Resu
     sqlx::query!(
         r#"
         -- activity.event_number
-        update activity.event as event set sequence = $2 - fresh.behind
+        update activity.event as event set sequence = $2 - fresh.behind, recorded_at = $3
         from (
             select event_id, row_number() over (order by event_id desc) - 1 as behind from activity.event
             where community_id = $1 and sequence is null
@@ -73,6 +75,7 @@ pub async fn number(conn: &mut PgConnection, community: Community) -> sqlx::Resu
         "#,
         community.0,
         head,
+        now,
     )
     .execute(conn)
     .await?;
@@ -89,7 +92,8 @@ pub async fn list(
         Event,
         r#"
         -- activity.event_list
-        select sequence as "sequence!", kind, subject, member_id as member, recorded_at as at from activity.event
+        select sequence as "sequence!", kind, subject, member_id as member, recorded_at as "at!"
+        from activity.event
         where community_id = $1 and sequence > $2 and ($3::uuid is null or member_id = $3)
         order by sequence
         limit $4

@@ -73,7 +73,7 @@ pub async fn insert(
     .await?;
     let fresh = notices.iter().filter(|new| added.contains(&new.id));
     let events: Vec<NewEvent> = fresh.map(NewEvent::of_notice).collect();
-    event::insert(conn, community, &events, at).await?;
+    event::insert(conn, community, &events).await?;
     Ok(added.len() as u64)
 }
 

@@ -3,6 +3,7 @@
 
 mod adjusting;
 mod erasing;
+mod happening;
 mod payouts;
 mod persons;
 mod policies;

@@ -5,11 +5,13 @@ pub mod beneficiary;
 pub mod call;
 pub mod dispatch;
 pub mod drive;
+pub mod event;
 pub mod operation;
 pub mod person;
 pub mod pledge;
 pub mod refusal;
 pub mod round;
+pub mod telling;
 pub mod visit;
 pub mod wish;
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! What this service asks of the activity service: what a programme's asset is, and
-//! whether somebody is a member.
+//! What this service asks of the activity service: what a programme's asset is, whether somebody is a member, and to tell members something.
 
 use proto::activity::v1::{
-    GetMemberRequest, GetProgrammeRequest, activity_service_client::ActivityServiceClient,
+    DispatchEventKind, DispatchMoved, GetMemberRequest, GetProgrammeRequest, NewNotice,
+    PledgeEventKind, PledgeMoved, RecordNoticesRequest,
+    activity_service_client::ActivityServiceClient, new_notice::Detail,
+    notice_service_client::NoticeServiceClient,
 };
 use runtime::{Client, Deadline};
 use tonic::Code;
@@ -14,19 +16,27 @@ use crate::{
     domain::{
         Community,
         refusal::{Refusal, Resource},
+        telling::{DispatchTold, PledgeTold, Telling},
     },
+    store::telling::Due,
 };
 
 const SERVICE: &str = "activity";
 
 /// A client of the activity service.
 #[derive(Debug, Clone)]
-pub(crate) struct Activity(pub(super) ActivityServiceClient<Client>);
+pub(crate) struct Activity {
+    pub(super) members: ActivityServiceClient<Client>,
+    notices: NoticeServiceClient<Client>,
+}
 
 impl Activity {
     /// Makes a client.
     pub(crate) fn new(client: Client) -> Self {
-        Self(ActivityServiceClient::new(client))
+        Self {
+            members: ActivityServiceClient::new(client.clone()),
+            notices: NoticeServiceClient::new(client),
+        }
     }
 
     /// Returns the asset of a programme; nothing when there is no such programme.
@@ -39,7 +49,7 @@ impl Activity {
         let message = GetProgrammeRequest {
             name: format!("communities/{}/programmes/{programme}", community.0),
         };
-        let mut client = self.0.clone();
+        let mut client = self.members.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
             client.get_programme(request).await
         });
@@ -60,7 +70,7 @@ impl Activity {
         let message = GetMemberRequest {
             name: format!("communities/{}/members/{id}", community.0),
         };
-        let mut client = self.0.clone();
+        let mut client = self.members.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
             client.get_member(request).await
         });
@@ -76,5 +86,74 @@ impl Activity {
             .into()),
             Err(status) => Err(broken(SERVICE, status.message())),
         }
+    }
+
+    /// Tells members something; returns why not, when it is refused.
+    pub(crate) async fn record_notices(
+        &self,
+        community: Community,
+        tellings: &[Due],
+        deadline: Deadline,
+    ) -> Result<Result<(), String>, Error> {
+        let parent = format!("communities/{}", community.0);
+        let notices = tellings.iter().map(|due| NewNotice {
+            id: due.id.to_string(),
+            member: format!("{parent}/members/{}", due.member),
+            detail: Some(detail(&parent, &due.telling)),
+        });
+        let message = RecordNoticesRequest {
+            notices: notices.collect(),
+            parent,
+        };
+        let mut client = self.notices.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.record_notices(request).await
+        });
+        let refused = |status: tonic::Status| status.message().to_owned();
+        Ok(answer.await?.map(|_| ()).map_err(refused))
+    }
+}
+
+fn detail(parent: &str, telling: &Telling) -> Detail {
+    match telling {
+        Telling::Pledge {
+            pledge,
+            wish,
+            title,
+            what,
+            back,
+        } => Detail::PledgeMoved(PledgeMoved {
+            pledge: format!("{parent}/pledges/{pledge}"),
+            wish: format!("{parent}/wishes/{wish}"),
+            title: title.clone(),
+            kind: match what {
+                PledgeTold::Confirmed => PledgeEventKind::Confirmed,
+                PledgeTold::Refused => PledgeEventKind::Refused,
+                PledgeTold::Revoked => PledgeEventKind::Revoked,
+                PledgeTold::Lapsed => PledgeEventKind::Lapsed,
+            }
+            .into(),
+            programme: match back {
+                Some((programme, _)) => format!("{parent}/programmes/{programme}"),
+                None => String::new(),
+            },
+            amount: back.map_or(0, |(_, amount)| amount),
+        }),
+        Telling::Dispatch {
+            dispatch,
+            wish,
+            title,
+            what,
+        } => Detail::DispatchMoved(DispatchMoved {
+            dispatch: format!("{parent}/dispatches/{dispatch}"),
+            wish: format!("{parent}/wishes/{wish}"),
+            title: title.clone(),
+            kind: match what {
+                DispatchTold::Issued => DispatchEventKind::Issued,
+                DispatchTold::Expired => DispatchEventKind::Expired,
+                DispatchTold::Withdrawn => DispatchEventKind::Withdrawn,
+            }
+            .into(),
+        }),
     }
 }

@@ -22,7 +22,7 @@ impl Activity {
         let message = GetProgrammeRequest {
             name: format!("communities/{}/programmes/{programme}", community.0),
         };
-        let mut client = self.0.clone();
+        let mut client = self.members.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
             client.get_programme(request).await
         });

@@ -8,6 +8,7 @@ mod date;
 mod dispatch;
 mod drive;
 mod error;
+mod event;
 mod own;
 mod pledge;
 mod round;
@@ -20,6 +21,7 @@ use proto::wish::v1::{
     beneficiary_service_server::{BeneficiaryService, BeneficiaryServiceServer},
     dispatch_service_server::{DispatchService, DispatchServiceServer},
     drive_service_server::{DriveService, DriveServiceServer},
+    wish_event_service_server::WishEventServiceServer,
     wish_service_server::{WishService, WishServiceServer},
 };
 use runtime::{Access, Fields, Place, Role, Server};
@@ -39,7 +41,8 @@ impl Wishes {
         let routes = Routes::new(WishServiceServer::new(Service(self.clone())))
             .add_service(BeneficiaryServiceServer::new(Service(self.clone())))
             .add_service(DispatchServiceServer::new(Service(self.clone())))
-            .add_service(DriveServiceServer::new(Service(self.clone())));
+            .add_service(DriveServiceServer::new(Service(self.clone())))
+            .add_service(WishEventServiceServer::new(event::EventRpc(self.clone())));
         Server::new("linli.wish.v1.WishService", routes, pb::DESCRIPTOR)
     }
 }

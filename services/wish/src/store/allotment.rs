@@ -1,16 +1,17 @@
 //! Packs of a donation drive for somebody.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Window, find, word};
+use super::{Window, event, find, word};
 use crate::domain::{
     Community,
     drive::{Allotment, AllotmentState, Receipt, Receiver},
+    event::NewEvent,
 };
 
-const STATES: [(&str, AllotmentState); 3] = [
+pub(super) const STATES: [(&str, AllotmentState); 3] = [
     ("allotted", AllotmentState::Allotted),
     ("handed_over", AllotmentState::HandedOver),
     ("taken_back", AllotmentState::TakenBack),
@@ -64,7 +65,7 @@ impl Row {
 
 /// Adds an allotment. `served_once` says what must be there once a drive, if anything.
 pub async fn insert(
-    db: impl PgExecutor<'_>,
+    conn: &mut PgConnection,
     allotment: &Allotment,
     served_once: Option<&str>,
 ) -> sqlx::Result<()> {
@@ -86,9 +87,9 @@ pub async fn insert(
         allotment.reason,
         allotment.created_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, allotment.community, &[moved(allotment)]).await
 }
 
 /// Whether somebody has packs of a drive that are there once, under whatever household.
@@ -138,7 +139,7 @@ pub async fn find_one(
 }
 
 /// Writes how an allotment has ended; one that was taken back leaves its household free.
-pub async fn set_ended(db: impl PgExecutor<'_>, allotment: &Allotment) -> sqlx::Result<()> {
+pub async fn set_ended(conn: &mut PgConnection, allotment: &Allotment) -> sqlx::Result<()> {
     let receipt = allotment.receipt.as_ref();
     sqlx::query!(
         r#"
@@ -157,9 +158,9 @@ pub async fn set_ended(db: impl PgExecutor<'_>, allotment: &Allotment) -> sqlx::
         allotment.reason,
         allotment.ended_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, allotment.community, &[moved(allotment)]).await
 }
 
 /// A community's allotments by id, or those of a drive.
@@ -191,4 +192,13 @@ pub async fn list(
     .await?;
     let rows = rows.into_iter();
     rows.map(|row| row.allotment(community)).collect()
+}
+
+/// That an allotment came to its state.
+fn moved(allotment: &Allotment) -> NewEvent {
+    NewEvent {
+        kind: format!("allotment_{}", word(&STATES, &allotment.state)),
+        subject: format!("allotments/{}", allotment.id),
+        member: None,
+    }
 }

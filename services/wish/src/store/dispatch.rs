@@ -1,16 +1,17 @@
 //! Dispatches.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Window, find, word};
+use super::{Window, event, find, word};
 use crate::domain::{
     Community,
     dispatch::{Assignee, Dispatch, DispatchState},
+    event::NewEvent,
 };
 
-const STATES: [(&str, DispatchState); 5] = [
+pub(super) const STATES: [(&str, DispatchState); 5] = [
     ("issued", DispatchState::Issued),
     ("accepted", DispatchState::Accepted),
     ("declined", DispatchState::Declined),
@@ -59,7 +60,7 @@ impl Row {
 }
 
 /// Adds a dispatch that waits for its answer.
-pub async fn insert(db: impl PgExecutor<'_>, dispatch: &Dispatch) -> sqlx::Result<()> {
+pub async fn insert(conn: &mut PgConnection, dispatch: &Dispatch) -> sqlx::Result<()> {
     let (member, team, organisation) = match &dispatch.assignee {
         Assignee::Member(member) => (Some(*member), None, None),
         Assignee::Team { id, organisation } => (None, Some(*id), Some(&organisation[..])),
@@ -84,9 +85,9 @@ pub async fn insert(db: impl PgExecutor<'_>, dispatch: &Dispatch) -> sqlx::Resul
         dispatch.expires_at,
         dispatch.created_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, dispatch.community, &[moved(dispatch)]).await
 }
 
 /// Returns a dispatch as it was last written. It is changed under its wish's lock.
@@ -136,7 +137,7 @@ pub async fn find_open(
 }
 
 /// Writes how a dispatch has ended.
-pub async fn set_ended(db: impl PgExecutor<'_>, dispatch: &Dispatch) -> sqlx::Result<()> {
+pub async fn set_ended(conn: &mut PgConnection, dispatch: &Dispatch) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.dispatch_set_ended
@@ -150,9 +151,9 @@ pub async fn set_ended(db: impl PgExecutor<'_>, dispatch: &Dispatch) -> sqlx::Re
         dispatch.pledge,
         dispatch.ended_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, dispatch.community, &[moved(dispatch)]).await
 }
 
 /// Which dispatches a list is of.
@@ -202,4 +203,16 @@ pub async fn list(
     let community = filter.community;
     let rows = rows.into_iter();
     rows.map(|row| row.dispatch(community)).collect()
+}
+
+/// That a dispatch came to its state.
+fn moved(dispatch: &Dispatch) -> NewEvent {
+    NewEvent {
+        kind: format!("dispatch_{}", word(&STATES, &dispatch.state)),
+        subject: format!("dispatches/{}", dispatch.id),
+        member: match &dispatch.assignee {
+            Assignee::Member(member) => Some(*member),
+            Assignee::Team { .. } => None,
+        },
+    }
 }

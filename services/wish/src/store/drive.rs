@@ -1,16 +1,17 @@
 //! Donation drives.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Window, find, word};
+use super::{Window, event, find, word};
 use crate::domain::{
     Community,
     drive::{Drive, DriveState},
+    event::NewEvent,
 };
 
-const STATES: [(&str, DriveState); 2] =
+pub(super) const STATES: [(&str, DriveState); 2] =
     [("open", DriveState::Open), ("closed", DriveState::Closed)];
 
 struct Row {
@@ -47,7 +48,7 @@ impl Row {
 }
 
 /// Adds a drive.
-pub async fn insert(db: impl PgExecutor<'_>, drive: &Drive) -> sqlx::Result<()> {
+pub async fn insert(conn: &mut PgConnection, drive: &Drive) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.drive_insert
@@ -68,9 +69,9 @@ pub async fn insert(db: impl PgExecutor<'_>, drive: &Drive) -> sqlx::Result<()> 
         drive.created_at,
         drive.ended_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, drive.community, &[moved(drive)]).await
 }
 
 /// Keeps a drive as it is until the transaction ends.
@@ -111,12 +112,14 @@ pub async fn find_one(
 }
 
 /// Writes what has changed of a drive.
-pub async fn set(db: impl PgExecutor<'_>, drive: &Drive) -> sqlx::Result<()> {
-    sqlx::query!(
+pub async fn set(conn: &mut PgConnection, drive: &Drive) -> sqlx::Result<()> {
+    let before = sqlx::query_scalar!(
         r#"
         -- wish.drive_set
-        update wish.donation_drive set handed_over = $3, allotted = $4, state = $5, ended_at = $6
+        update wish.donation_drive as drive set handed_over = $3, allotted = $4, state = $5, ended_at = $6
+        from (select state from wish.donation_drive where community_id = $1 and drive_id = $2) as before
         where community_id = $1 and drive_id = $2
+        returning before.state
         "#,
         drive.community.0,
         drive.id,
@@ -125,9 +128,12 @@ pub async fn set(db: impl PgExecutor<'_>, drive: &Drive) -> sqlx::Result<()> {
         word(&STATES, &drive.state),
         drive.ended_at,
     )
-    .execute(db)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(())
+    if before.as_deref() == Some(word(&STATES, &drive.state)) {
+        return Ok(());
+    }
+    event::insert(conn, drive.community, &[moved(drive)]).await
 }
 
 /// A community's drives by id.
@@ -155,4 +161,13 @@ pub async fn list(
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|row| row.drive(community)).collect()
+}
+
+/// That a drive came to its state.
+fn moved(drive: &Drive) -> NewEvent {
+    NewEvent {
+        kind: format!("drive_{}", word(&STATES, &drive.state)),
+        subject: format!("donationDrives/{}", drive.id),
+        member: None,
+    }
 }

@@ -2,7 +2,7 @@
 //! that pick a community with work for a loop.
 //!
 //! Locks are always taken in this order, so that no two calls can wait for each other: answer, round, beneficiary, wishes by id,
-//! operations, drive. Whoever changes a pledge or a dispatch has locked its wish; an allotment, its drive. A lock is a statement of its own: a read
+//! operations, drive, event head. Whoever changes a pledge or a dispatch has locked its wish; an allotment, its drive. A lock is a statement of its own: a read
 //! inside it would keep the snapshot from before the wait.
 
 pub mod allotment;
@@ -10,10 +10,12 @@ pub mod answer;
 pub mod beneficiary;
 pub mod dispatch;
 pub mod drive;
+pub mod event;
 pub mod operation;
 pub mod pledge;
 pub mod round;
 pub mod sealed;
+pub mod telling;
 pub mod visit;
 pub mod wish;
 
@@ -35,4 +37,23 @@ fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
 
 fn unknown(word: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("unknown word {word:?}").into())
+}
+
+/// Every kind of event that is written of something with states.
+#[cfg(test)]
+pub fn event_kinds() -> Vec<String> {
+    fn kinds<T>(of: &str, states: &[(&str, T)]) -> Vec<String> {
+        states
+            .iter()
+            .map(|(state, _)| format!("{of}_{state}"))
+            .collect()
+    }
+    [
+        kinds("wish", &wish::STATES),
+        kinds("pledge", &pledge::STATES),
+        kinds("dispatch", &dispatch::STATES),
+        kinds("drive", &drive::STATES),
+        kinds("allotment", &allotment::STATES),
+    ]
+    .concat()
 }

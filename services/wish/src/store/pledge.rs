@@ -1,12 +1,13 @@
 //! Pledges. Whoever writes one has locked its wish.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Window, find, unknown, word};
+use super::{Window, event, find, unknown, word};
 use crate::domain::{
     Community,
+    event::NewEvent,
     pledge::{Pledge, PledgeState, Pledger},
 };
 
@@ -30,7 +31,7 @@ struct Row {
     is_settling: bool,
 }
 
-const STATES: [(&str, PledgeState); 7] = [
+pub(super) const STATES: [(&str, PledgeState); 7] = [
     ("pending", PledgeState::Pending),
     ("active", PledgeState::Active),
     ("delivered", PledgeState::Delivered),
@@ -70,7 +71,7 @@ impl Row {
 }
 
 /// Adds a pledge.
-pub async fn insert(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()> {
+pub async fn insert(conn: &mut PgConnection, pledge: &Pledge) -> sqlx::Result<()> {
     let (kind, member, organisation) = match &pledge.pledger {
         Pledger::Member(member) => ("member", Some(*member), None),
         Pledger::Organisation(name) => ("organisation", None, Some(name)),
@@ -98,9 +99,18 @@ pub async fn insert(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()
         pledge.note,
         pledge.created_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    match pledge.state {
+        // It may never come to be.
+        PledgeState::Pending => Ok(()),
+        PledgeState::Active
+        | PledgeState::Delivered
+        | PledgeState::Confirmed
+        | PledgeState::Withdrawn
+        | PledgeState::Revoked
+        | PledgeState::Lapsed => event::insert(conn, pledge.community, &[moved(pledge)]).await,
+    }
 }
 
 /// Returns a pledge as it was last written.
@@ -222,7 +232,7 @@ pub async fn list(
 }
 
 /// Writes what moves of a pledge.
-pub async fn update(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()> {
+pub async fn update(conn: &mut PgConnection, pledge: &Pledge) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.pledge_update
@@ -238,14 +248,14 @@ pub async fn update(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()
         pledge.delivered_at,
         pledge.ended_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, pledge.community, &[moved(pledge)]).await
 }
 
 /// Writes how pledges of a community have ended.
 pub async fn end_all(
-    db: impl PgExecutor<'_>,
+    conn: &mut PgConnection,
     community: Community,
     pledges: &[Pledge],
 ) -> sqlx::Result<()> {
@@ -268,17 +278,14 @@ pub async fn end_all(
         &notes,
         &ended as &[Option<DateTime<Utc>>],
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    let events: Vec<NewEvent> = pledges.iter().map(moved).collect();
+    event::insert(conn, community, &events).await
 }
 
 /// Removes a pledge that the ledger refused to hold points for, with its step.
-pub async fn delete(
-    db: &mut sqlx::PgConnection,
-    community: Community,
-    id: Uuid,
-) -> sqlx::Result<()> {
+pub async fn delete(db: &mut PgConnection, community: Community, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.pledge_operation_delete
@@ -300,4 +307,13 @@ pub async fn delete(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// That a pledge came to its state.
+fn moved(pledge: &Pledge) -> NewEvent {
+    NewEvent {
+        kind: format!("pledge_{}", word(&STATES, &pledge.state)),
+        subject: format!("pledges/{}", pledge.id),
+        member: pledge.pledger.member(),
+    }
 }

@@ -1,11 +1,11 @@
 //! Rounds. Which wishes are in one is kept with the wishes.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::Window;
-use crate::domain::{Community, round::Round};
+use super::{Window, event};
+use crate::domain::{Community, event::NewEvent, round::Round};
 
 struct Row {
     round_id: Uuid,
@@ -29,7 +29,7 @@ impl Row {
 }
 
 /// Adds a draft.
-pub async fn insert(db: impl PgExecutor<'_>, round: &Round) -> sqlx::Result<()> {
+pub async fn insert(conn: &mut PgConnection, round: &Round) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.round_insert
@@ -41,9 +41,9 @@ pub async fn insert(db: impl PgExecutor<'_>, round: &Round) -> sqlx::Result<()> 
         round.title,
         round.created_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, round.community, &[moved(round, "created")]).await
 }
 
 /// Locks a round.
@@ -119,7 +119,7 @@ pub async fn list(
 }
 
 /// Writes down that a round is published.
-pub async fn set_published(db: impl PgExecutor<'_>, round: &Round) -> sqlx::Result<()> {
+pub async fn set_published(conn: &mut PgConnection, round: &Round) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.round_set_published
@@ -129,7 +129,16 @@ pub async fn set_published(db: impl PgExecutor<'_>, round: &Round) -> sqlx::Resu
         round.id,
         round.published_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, round.community, &[moved(round, "published")]).await
+}
+
+/// What was done with a round.
+fn moved(round: &Round, what: &str) -> NewEvent {
+    NewEvent {
+        kind: format!("round_{what}"),
+        subject: format!("rounds/{}", round.id),
+        member: None,
+    }
 }

@@ -1,12 +1,13 @@
 //! Visits: what was found is in `sealed`.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Window, find, word};
+use super::{Window, event, find, word};
 use crate::domain::{
     Community,
+    event::NewEvent,
     visit::{Condition, Visit},
 };
 
@@ -27,7 +28,7 @@ struct Row {
 }
 
 /// Adds a visit.
-pub async fn insert(db: impl PgExecutor<'_>, visit: &Visit) -> sqlx::Result<()> {
+pub async fn insert(conn: &mut PgConnection, visit: &Visit) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         -- wish.visit_insert
@@ -42,9 +43,14 @@ pub async fn insert(db: impl PgExecutor<'_>, visit: &Visit) -> sqlx::Result<()> 
         visit.visited_at,
         visit.created_at,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    let recorded = NewEvent {
+        kind: "visit_recorded".to_owned(),
+        subject: format!("visits/{}", visit.id),
+        member: None,
+    };
+    event::insert(conn, visit.community, &[recorded]).await
 }
 
 /// Whom a visit was to.

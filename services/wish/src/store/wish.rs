@@ -1,12 +1,13 @@
 //! Wishes.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Window, find, unknown, word};
+use super::{Window, event, find, unknown, word};
 use crate::domain::{
     Community,
+    event::NewEvent,
     wish::{Priority, Scope, Unit, Wish, WishState},
 };
 
@@ -83,7 +84,7 @@ const PRIORITIES: [(&str, Priority); 3] = [
     ("normal", Priority::Normal),
     ("low", Priority::Low),
 ];
-const STATES: [(&str, WishState); 8] = [
+pub(super) const STATES: [(&str, WishState); 8] = [
     ("submitted", WishState::Submitted),
     ("reviewed", WishState::Reviewed),
     ("published", WishState::Published),
@@ -95,7 +96,7 @@ const STATES: [(&str, WishState); 8] = [
 ];
 
 /// Adds a wish.
-pub async fn insert(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
+pub async fn insert(conn: &mut PgConnection, wish: &Wish) -> sqlx::Result<()> {
     let (unit, asset) = match &wish.unit {
         Unit::Each => ("each", None),
         Unit::Hours => ("hours", None),
@@ -139,9 +140,9 @@ pub async fn insert(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
         wish.feedback,
         wish.visit,
     )
-    .execute(db)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    event::insert(conn, wish.community, &[moved(wish)]).await
 }
 
 /// Returns a wish as it was last written.
@@ -240,15 +241,17 @@ pub async fn find_all(
     rows.into_iter().map(|row| row.wish(community)).collect()
 }
 
-/// Writes what moves of a wish.
-pub async fn update(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Writes what moves of a wish, and that it came to another state if it did.
+pub async fn update(conn: &mut PgConnection, wish: &Wish) -> sqlx::Result<()> {
+    let before = sqlx::query_scalar!(
         r#"
         -- wish.wish_update
-        update wish.wish
+        update wish.wish as wish
         set round_id = $3, pledged = $4, delivered = $5, confirmed = $6, state = $7, due_at = $8, published_at = $9, ended_at = $10,
             rating = $11, feedback = $12
+        from (select state from wish.wish where community_id = $1 and wish_id = $2) as before
         where community_id = $1 and wish_id = $2
+        returning before.state
         "#,
         wish.community.0,
         wish.id,
@@ -263,9 +266,12 @@ pub async fn update(db: impl PgExecutor<'_>, wish: &Wish) -> sqlx::Result<()> {
         wish.rating,
         wish.feedback,
     )
-    .execute(db)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(())
+    if before.as_deref() == Some(word(&STATES, &wish.state)) {
+        return Ok(());
+    }
+    event::insert(conn, wish.community, &[moved(wish)]).await
 }
 
 /// Picks a community with a wish that the clock has ended. One that waits for the ledger is left to that, or it would keep others from ending.
@@ -400,4 +406,13 @@ pub async fn list(
     .await?;
     let community = filter.community;
     rows.into_iter().map(|row| row.wish(community)).collect()
+}
+
+/// That a wish came to its state.
+fn moved(wish: &Wish) -> NewEvent {
+    NewEvent {
+        kind: format!("wish_{}", word(&STATES, &wish.state)),
+        subject: format!("wishes/{}", wish.id),
+        member: None,
+    }
 }

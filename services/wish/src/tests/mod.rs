@@ -6,7 +6,7 @@ mod wishes;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use runtime::{Access, Client, Clock, Ids, KeyRing, TestDatabase};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -56,6 +56,11 @@ impl World {
         }
     }
 
+    /// A connection; what it makes happen is numbered with the next call's.
+    async fn conn(&self) -> PoolConnection<Postgres> {
+        self.pool.acquire().await.unwrap()
+    }
+
     /// A call that nobody has made yet.
     fn call(&self, method: &'static str) -> Call {
         Call {
@@ -100,7 +105,9 @@ impl World {
             rating: None,
             feedback: String::new(),
         };
-        store::wish::insert(&self.pool, &wish).await.unwrap();
+        store::wish::insert(&mut *self.conn().await, &wish)
+            .await
+            .unwrap();
         wish
     }
 }

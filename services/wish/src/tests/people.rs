@@ -340,7 +340,9 @@ async fn who_moved_to_another_household_is_served_once() {
         created_at: start(),
         ended_at: None,
     };
-    store::drive::insert(&world.pool, &drive).await.unwrap();
+    store::drive::insert(&mut *world.conn().await, &drive)
+        .await
+        .unwrap();
     let new = NewAllotment {
         id: None,
         drive: drive.id,

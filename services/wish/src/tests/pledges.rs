@@ -28,7 +28,9 @@ impl World {
             published_at: Some(start()),
             ..self.wish(target).await
         };
-        store::wish::insert(&self.pool, &wish).await.unwrap();
+        store::wish::insert(&mut *self.conn().await, &wish)
+            .await
+            .unwrap();
         wish
     }
 
@@ -52,12 +54,16 @@ impl World {
             confirms_until: wish.confirms_until,
             is_settling: false,
         };
-        store::pledge::insert(&self.pool, &pledge).await.unwrap();
+        store::pledge::insert(&mut *self.conn().await, &pledge)
+            .await
+            .unwrap();
         wish.pledged += quantity;
         if state == PledgeState::Delivered {
             wish.delivered += quantity;
         }
-        store::wish::update(&self.pool, wish).await.unwrap();
+        store::wish::update(&mut *self.conn().await, wish)
+            .await
+            .unwrap();
         pledge
     }
 
@@ -114,7 +120,9 @@ async fn a_wish_that_cannot_be_ended_keeps_no_other_from_ending() {
     let mut broken = world.published(world.community, 3).await;
     world.pledged(&mut broken, 3, PledgeState::Delivered).await;
     (broken.pledged, broken.delivered) = (0, 0);
-    store::wish::update(&world.pool, &broken).await.unwrap();
+    store::wish::update(&mut *world.conn().await, &broken)
+        .await
+        .unwrap();
     world.clock.advance(TimeDelta::seconds(1));
     let neighbour = world.published(world.community, 3).await;
     let elsewhere = world.published(Community(world.ids.next()), 3).await;

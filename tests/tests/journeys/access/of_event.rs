@@ -15,7 +15,7 @@ pub(super) fn request(
 ) -> Option<Value> {
     let (parent, member) = (world.community_name(), &corner.member.name);
     Some(match method {
-        "WatchActivityEvents" => json!({"parent": parent, "member": member}),
+        "WatchActivityEvents" | "WatchWishEvents" => json!({"parent": parent, "member": member}),
         "RecordNotices" => json!({"parent": parent, "notices": [{
             "id": world.id(), "member": member,
             "cardChanged": {"memberCard": corner.card, "kind": "CARD_EVENT_KIND_BLOCKED"},
