@@ -28,6 +28,7 @@ mod lapse;
 mod person;
 mod pledge;
 mod remote;
+mod reversal;
 mod round;
 mod rpc;
 mod seal;
@@ -36,6 +37,7 @@ mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
+mod value;
 mod visit;
 mod wish;
 

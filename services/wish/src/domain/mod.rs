@@ -10,6 +10,7 @@ pub mod person;
 pub mod pledge;
 pub mod refusal;
 pub mod round;
+pub mod value;
 pub mod visit;
 pub mod wish;
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod operation;
 pub mod pledge;
 pub mod round;
 pub mod sealed;
+pub mod value;
 pub mod visit;
 pub mod wish;
 

@@ -27,10 +27,13 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
     closes_at: DateTime<Utc>,
     confirms_until: DateTime<Utc>,
+    reversed_at: Option<DateTime<Utc>>,
+    reversal_reason: Option<String>,
     is_settling: bool,
 }
 
-const STATES: [(&str, PledgeState); 7] = [
+/// A reversed one is confirmed with the moment of its reversal.
+const STATES: [(&str, PledgeState); 8] = [
     ("pending", PledgeState::Pending),
     ("active", PledgeState::Active),
     ("delivered", PledgeState::Delivered),
@@ -38,6 +41,7 @@ const STATES: [(&str, PledgeState); 7] = [
     ("withdrawn", PledgeState::Withdrawn),
     ("revoked", PledgeState::Revoked),
     ("lapsed", PledgeState::Lapsed),
+    ("confirmed", PledgeState::Reversed),
 ];
 
 impl Row {
@@ -56,7 +60,10 @@ impl Row {
             pledger,
             quantity: self.quantity,
             in_points: self.in_points,
-            state: find(&STATES, &self.state)?,
+            state: match self.reversed_at {
+                Some(_) => PledgeState::Reversed,
+                None => find(&STATES, &self.state)?,
+            },
             evidence: self.evidence,
             note: self.note,
             created_at: self.created_at,
@@ -64,6 +71,8 @@ impl Row {
             ended_at: self.ended_at,
             closes_at: self.closes_at,
             confirms_until: self.confirms_until,
+            reversed_at: self.reversed_at,
+            reversal_reason: self.reversal_reason.unwrap_or_default(),
             is_settling: self.is_settling,
         })
     }
@@ -114,7 +123,8 @@ pub async fn find_one(
         r#"
         -- wish.pledge_find
         select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
-            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, p.reversed_at, p.reversal_reason, w.closes_at,
+            w.confirms_until,
             exists (
                 select from wish.operation o
                 where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
@@ -142,7 +152,8 @@ pub async fn open(
         r#"
         -- wish.pledge_open
         select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
-            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, p.reversed_at, p.reversal_reason, w.closes_at,
+            w.confirms_until,
             exists (
                 select from wish.operation o
                 where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
@@ -197,7 +208,8 @@ pub async fn list(
         r#"
         -- wish.pledge_list
         select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
-            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, p.reversed_at, p.reversal_reason, w.closes_at,
+            w.confirms_until,
             exists (
                 select from wish.operation o
                 where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
@@ -227,7 +239,7 @@ pub async fn update(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()
         r#"
         -- wish.pledge_update
         update wish.pledge
-        set state = $3, evidence = $4, note = $5, delivered_at = $6, ended_at = $7
+        set state = $3, evidence = $4, note = $5, delivered_at = $6, ended_at = $7, reversed_at = $8, reversal_reason = $9
         where community_id = $1 and pledge_id = $2
         "#,
         pledge.community.0,
@@ -237,6 +249,8 @@ pub async fn update(db: impl PgExecutor<'_>, pledge: &Pledge) -> sqlx::Result<()
         pledge.note,
         pledge.delivered_at,
         pledge.ended_at,
+        pledge.reversed_at,
+        pledge.reversed_at.map(|_| &pledge.reversal_reason),
     )
     .execute(db)
     .await?;
