@@ -195,6 +195,7 @@ impl World {
         let review = pb::ReviewWishRequest {
             name: wish.name.clone(),
             request_id: self.id(),
+            estimated_value: None,
         };
         send!(self.clients.wish, review_wish, review).unwrap();
         let publish = pb::PublishWishRequest {

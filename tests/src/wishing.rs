@@ -36,6 +36,7 @@ impl World {
         let review = pb::ReviewWishRequest {
             name: wish.name,
             request_id: self.id(),
+            estimated_value: None,
         };
         send!(self.clients.wish, review_wish, review).unwrap()
     }
@@ -100,6 +101,29 @@ impl World {
             request_id: self.id(),
         };
         send!(self.clients.wish, confirm_pledge, message)
+    }
+
+    /// The request to take a confirmed pledge back.
+    pub fn reversal_of(&self, pledge: &pb::Pledge) -> pb::ReversePledgeRequest {
+        pb::ReversePledgeRequest {
+            name: pledge.name.clone(),
+            request_id: self.id(),
+            reason: "faulty".to_owned(),
+        }
+    }
+
+    /// Takes a confirmed pledge back.
+    pub async fn reverse_pledge(&self, pledge: &pb::Pledge) -> Result<pb::Pledge, Status> {
+        let message = self.reversal_of(pledge);
+        send!(self.clients.wish, reverse_pledge, message)
+    }
+
+    /// Pledges a part of a wish for a member, delivers it and has it confirmed.
+    pub async fn fulfilled(&self, wish: &pb::Wish, member: &Member, quantity: i64) -> pb::Pledge {
+        let pledge = self.pledge(self.pledge_of(wish, member, quantity)).await;
+        let pledge = pledge.unwrap();
+        self.deliver(&pledge).await.unwrap();
+        self.confirm(&pledge).await.unwrap()
     }
 
     /// A wish as staff see it now.

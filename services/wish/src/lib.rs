@@ -29,6 +29,7 @@ mod lapse;
 mod person;
 mod pledge;
 mod remote;
+mod reversal;
 mod round;
 mod rpc;
 mod seal;
@@ -38,6 +39,7 @@ mod store;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod value;
 mod visit;
 mod wish;
 

@@ -38,6 +38,15 @@ pub(crate) struct NewPledge {
     pub(crate) sees_all: bool,
 }
 
+/// What is decided about a pledge with the ledger.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Decision<'a> {
+    /// A delivery is confirmed.
+    Confirm,
+    /// A confirmed one is taken back, for this reason.
+    Reverse(&'a str),
+}
+
 impl Wishes {
     /// Promises a part of a wish. Points are held before it is answered.
     pub(crate) async fn create_pledge(
@@ -120,6 +129,8 @@ impl Wishes {
             ended_at: None,
             closes_at: wish.closes_at,
             confirms_until: wish.confirms_until,
+            reversed_at: None,
+            reversal_reason: String::new(),
             is_settling: in_points,
         };
         store::wish::update(&mut *tx, &wish).await?;
@@ -131,7 +142,7 @@ impl Wishes {
     }
 
     /// Writes down a step that a call waits for.
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         conn: &mut PgConnection,
         call: &Call,
@@ -160,6 +171,18 @@ impl Wishes {
         id: Uuid,
         deadline: Deadline,
     ) -> Result<Pledge, Error> {
+        self.decide(call, id, (access, Decision::Confirm), deadline)
+            .await
+    }
+
+    /// Takes a decision that the ledger has a part in where points are pledged, and its step to the end.
+    pub(crate) async fn decide(
+        &self,
+        call: &Call,
+        id: Uuid,
+        (access, decision): (&Access, Decision<'_>),
+        deadline: Deadline,
+    ) -> Result<Pledge, Error> {
         for _ in 0..ROUNDS {
             match self.known(call).await? {
                 Known::Answer(answer) => return Ok(answer),
@@ -173,9 +196,15 @@ impl Wishes {
                 Err(Error::Unsettled) => continue,
                 Err(error) => return Err(error),
             };
-            match self.confirm(&mut tx, call, access, id).await {
+            let outcome = match decision {
+                Decision::Confirm => self.confirm(&mut tx, call, access, id).await,
+                Decision::Reverse(reason) => {
+                    self.reverse(&mut tx, call, access, (id, reason)).await
+                }
+            };
+            match outcome {
                 Ok(pledge) if pledge.in_points => self.commit(tx, call.community).await?,
-                // Another began to confirm it meanwhile; what comes of that decides.
+                // Another began to decide the same meanwhile; what comes of that decides.
                 Err(Error::Unsettled) => {}
                 outcome => return self.conclude(tx, call, outcome).await,
             }
@@ -192,9 +221,7 @@ impl Wishes {
     ) -> Result<Pledge, Error> {
         let (mut wish, mut pledge, now) = self.open_both(tx, call.community, id).await?;
         pledge.require_delivered()?;
-        if let Pledger::Member(member) = pledge.pledger
-            && access.is(call.community.0, MEMBERS, member)
-        {
+        if is_pledger(access, &pledge) {
             return Err(Refusal::PledgerConfirms { pledge: id }.into());
         }
         if pledge.in_points {
@@ -309,7 +336,7 @@ impl Wishes {
     }
 
     /// Locks a pledge's wish, and brings both up to the clock, whose moment it says.
-    async fn open_both(
+    pub(crate) async fn open_both(
         &self,
         conn: &mut PgConnection,
         community: Community,
@@ -351,6 +378,12 @@ impl Wishes {
         let rows = rows.into_iter().map(|pledge| pledge.at(now)).collect();
         Ok(Page::cut(rows, size, |pledge: &Pledge| pledge.id))
     }
+}
+
+/// Whether the caller is who pledged.
+pub(crate) fn is_pledger(access: &Access, pledge: &Pledge) -> bool {
+    let member = pledge.pledger.member();
+    member.is_some_and(|member| access.is(pledge.community.0, MEMBERS, member))
 }
 
 fn not_found(id: Uuid) -> Refusal {

@@ -14,6 +14,7 @@ use crate::{
         wish::WishState,
     },
     store,
+    value::require_within,
 };
 
 /// A round to gather.
@@ -100,11 +101,12 @@ impl Wishes {
         let found = store::round::find_one(&mut *tx, community, id).await?;
         let round = found.ok_or(not_found(id))?.publish(now)?;
         store::wish::lock_all(&mut *tx, community, &round.wishes).await?;
-        for mut wish in store::wish::find_all(&mut *tx, community, &round.wishes).await? {
-            if wish.state == WishState::Reviewed && wish.closes_at >= now {
-                wish.publish(now)?;
-                store::wish::update(&mut *tx, &wish).await?;
-            }
+        let mut wishes = store::wish::find_all(&mut *tx, community, &round.wishes).await?;
+        wishes.retain(|wish| wish.state == WishState::Reviewed && wish.closes_at >= now);
+        require_within(&mut *tx, &wishes).await?;
+        for mut wish in wishes {
+            wish.publish(now)?;
+            store::wish::update(&mut *tx, &wish).await?;
         }
         store::round::set_published(tx, &round).await?;
         Ok(round)

@@ -98,7 +98,7 @@ impl Wishes {
             Verdict::Done(entry) => Some(*entry),
             Verdict::Refused(_) => None,
         };
-        if !store::operation::end(&mut *tx, step.key, entry).await? {
+        if !store::operation::end(&mut *tx, &step, entry).await? {
             // Someone else was first to write the ledger's answer.
             return Ok(tx.rollback().await?);
         }
@@ -106,6 +106,7 @@ impl Wishes {
             Kind::Hold => self.settle_hold(&mut tx, &step, verdict).await?,
             Kind::Capture => self.settle_capture(&mut tx, &step, verdict).await?,
             Kind::Release => self.settle_release(&mut tx, &step, verdict).await?,
+            Kind::Reverse => self.settle_reversal(&mut tx, &step, verdict).await?,
         }
         self.commit(tx, community).await?;
         tracing::debug!(pledge.id = %pledge, "Settled the {:?} of pledge {pledge}", step.key.kind);
@@ -207,7 +208,7 @@ impl Wishes {
     }
 
     /// Keeps what came of the call that waits for a step.
-    async fn answer(
+    pub(crate) async fn answer(
         &self,
         conn: &mut PgConnection,
         step: &Step,
@@ -224,7 +225,7 @@ impl Wishes {
 }
 
 /// The pledge of a step, as it is once the step has ended.
-async fn found(conn: &mut PgConnection, step: &Step) -> Result<Pledge, Error> {
+pub(crate) async fn found(conn: &mut PgConnection, step: &Step) -> Result<Pledge, Error> {
     let found = store::pledge::find_one(conn, step.key.community, step.key.pledge).await?;
     found.ok_or_else(|| Error::Broken(format!("no pledge {}", step.key.pledge)))
 }

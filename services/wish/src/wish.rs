@@ -1,5 +1,7 @@
 //! Wishes: collect one, review it, publish it, take it back, close it; find them.
 
+use std::slice;
+
 use chrono::{DateTime, Utc};
 use runtime::Deadline;
 use sqlx::PgConnection;
@@ -17,6 +19,7 @@ use crate::{
         wish::{Priority, Scope, Unit, Wish, WishState},
     },
     store::{self, wish::WishFilter},
+    value::require_within,
 };
 
 /// Code of the asset that is money.
@@ -39,6 +42,10 @@ pub(crate) struct NewWish {
     pub(crate) target: i64,
     pub(crate) closes_at: DateTime<Utc>,
     pub(crate) confirms_until: DateTime<Utc>,
+    /// The merchant who is to get its points.
+    pub(crate) supplier: Option<Uuid>,
+    /// In fen of CNY.
+    pub(crate) estimated_value: Option<i64>,
 }
 
 /// What a new wish is counted in.
@@ -95,6 +102,9 @@ impl Wishes {
             delivered: 0,
             confirmed: 0,
             settling: 0,
+            reversed: 0,
+            supplier: new.supplier,
+            estimated_value: new.estimated_value,
             state: WishState::Submitted,
             created_at: self.clock.now(),
             published_at: None,
@@ -132,12 +142,44 @@ impl Wishes {
             let account = (community, new.programme, &asset[..]);
             self.ledger.open_account(account, deadline).await?;
         }
+        self.require_payable(community, new, deadline).await?;
         Ok(asset)
     }
 
+    /// Sees that whoever supplies can get the points.
+    async fn require_payable(
+        &self,
+        community: Community,
+        new: &NewWish,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let Some(merchant) = new.supplier else {
+            return Ok(());
+        };
+        if new.unit != NewUnit::Points {
+            return Err(Refusal::SupplierWithoutPoints { merchant }.into());
+        }
+        let programme = new.programme;
+        let account = (community, programme, merchant);
+        match self.ledger.has_account(account, deadline).await? {
+            true => Ok(()),
+            false => Err(Refusal::SupplierWithoutAccount {
+                merchant,
+                programme,
+            }
+            .into()),
+        }
+    }
+
     /// Finds a wish to be in order.
-    pub(crate) async fn review_wish(&self, call: &Call, id: Uuid) -> Result<Wish, Error> {
-        self.change(call, id, |wish, _| wish.review()).await
+    pub(crate) async fn review_wish(
+        &self,
+        call: &Call,
+        id: Uuid,
+        estimated_value: Option<i64>,
+    ) -> Result<Wish, Error> {
+        self.change(call, id, |wish, _| wish.review(estimated_value))
+            .await
     }
 
     /// Does not take a wish up.
@@ -175,6 +217,9 @@ impl Wishes {
         let outcome = async {
             let (mut wish, now) = self.open(&mut tx, call.community, id).await?;
             change(&mut wish, now)?;
+            if matches!(wish.state, WishState::Reviewed | WishState::Published) {
+                require_within(&mut tx, slice::from_ref(&wish)).await?;
+            }
             store::wish::update(&mut *tx, &wish).await?;
             Ok(wish)
         };

@@ -13,13 +13,18 @@ use std::{
 use chrono::TimeDelta;
 use journeys::{Member, World, eventually};
 use linli::system::Clients;
-use proto::{activity::v1 as act, ledger::v1 as led, redemption::v1 as red};
+use proto::{
+    activity::v1 as act,
+    ledger::v1 as led,
+    redemption::v1 as red,
+    wish::v1::{self as wish, PledgeState, WishUnit},
+};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 const CUSTOMERS: usize = 4;
-const DEEDS: usize = 20;
+const DEEDS: usize = 30;
 /// Points that a customer has in the morning.
 const POINTS: i64 = 200;
 
@@ -35,7 +40,7 @@ impl Chance {
     }
 }
 
-/// Someone who spends, changes their mind, and serves.
+/// Someone who spends, gives, changes their mind, and serves.
 struct Customer {
     clients: Clients,
     /// Of who verifies what others recorded.
@@ -43,6 +48,7 @@ struct Customer {
     community: String,
     member: String,
     offers: Vec<String>,
+    wishes: Vec<String>,
     services: Vec<act::CreateServiceRecordRequest>,
     chance: Chance,
     made: Vec<String>,
@@ -89,11 +95,12 @@ impl Customer {
 
     async fn day(mut self) {
         for _ in 0..DEEDS {
-            match self.chance.below(10) {
+            match self.chance.below(15) {
                 0..4 => self.redeem().await,
                 4..7 => self.hold().await,
                 7 => self.reverse().await,
                 8 => self.cancel().await,
+                9..14 => self.give().await,
                 _ => self.serve().await,
             }
             self.done.fetch_add(1, Ordering::Relaxed);
@@ -196,6 +203,57 @@ impl Customer {
         .unwrap();
     }
 
+    /// Pledges a part of a wish, and perhaps takes it back, or has it confirmed, or that reversed.
+    async fn give(&mut self) {
+        let number = usize::try_from(self.chance.below(3)).unwrap();
+        let pledge = wish::CreatePledgeRequest {
+            parent: self.community.clone(),
+            pledge: Some(wish::Pledge {
+                wish: self.wishes[number % self.wishes.len()].clone(),
+                pledger: Some(wish::pledge::Pledger::Member(self.member.clone())),
+                quantity: 1 + i64::try_from(self.chance.below(8)).unwrap(),
+                ..Default::default()
+            }),
+            request_id: self.id(),
+        };
+        let name = format!("{}/pledges/{}", self.community, pledge.request_id);
+        if settle!(self, self.clients.wish, create_pledge, pledge).is_err() {
+            return;
+        }
+        let steps = self.chance.below(8);
+        if steps == 0 {
+            // Forgotten.
+            return;
+        }
+        if steps == 1 {
+            let request_id = self.id();
+            let withdrawal = wish::WithdrawPledgeRequest { name, request_id };
+            settle!(self, self.clients.wish, withdraw_pledge, withdrawal).unwrap();
+            return;
+        }
+        let delivery = wish::DeliverPledgeRequest {
+            name: name.clone(),
+            request_id: self.id(),
+            ..Default::default()
+        };
+        settle!(self, self.clients.wish, deliver_pledge, delivery).unwrap();
+        if steps > 2 {
+            let confirmation = wish::ConfirmPledgeRequest {
+                name: name.clone(),
+                request_id: self.id(),
+            };
+            settle!(self, self.desk.wish, confirm_pledge, confirmation).unwrap();
+        }
+        if steps > 5 {
+            let reversal = wish::ReversePledgeRequest {
+                name,
+                request_id: self.id(),
+                reason: "faulty".to_owned(),
+            };
+            settle!(self, self.desk.wish, reverse_pledge, reversal).unwrap();
+        }
+    }
+
     async fn serve(&mut self) {
         let Some(service) = self.services.pop() else {
             return;
@@ -224,6 +282,17 @@ async fn after_a_day_of_lost_calls_and_dying_services_every_book_agrees() {
         world.offer(&merchant).costing(7).limit(3).active().await,
         world.offer(&merchant).costing(25).active().await,
     ];
+    let supplier = world.merchant().await;
+    world.offer(&supplier).draft().await;
+    let supplied = wish::Wish {
+        supplier: supplier.name.clone(),
+        ..world.wish_for(WishUnit::Points, 150)
+    };
+    let wishes = [
+        world.published(supplied).await,
+        world.published(world.wish_for(WishUnit::Points, 60)).await,
+        world.published(world.wish_for(WishUnit::Each, 60)).await,
+    ];
     let (done, mut day, mut members) = (Arc::new(AtomicUsize::new(0)), JoinSet::new(), Vec::new());
     for number in 0..CUSTOMERS {
         let member = world.volunteer().with_points(POINTS).await;
@@ -233,6 +302,7 @@ async fn after_a_day_of_lost_calls_and_dying_services_every_book_agrees() {
             community: world.community_name(),
             member: member.name.clone(),
             offers: offers.iter().map(|offer| offer.name.clone()).collect(),
+            wishes: wishes.iter().map(|wish| wish.name.clone()).collect(),
             services: (0..DEEDS).map(|_| world.service(&member, 10)).collect(),
             chance: Chance(0x9E37_79B9_7F4A_7C15 + u64::try_from(number).unwrap()),
             made: vec![],
@@ -249,9 +319,10 @@ async fn after_a_day_of_lost_calls_and_dying_services_every_book_agrees() {
         })
         .await;
         let system = &mut world.system;
-        let service = match death % 3 {
+        let service = match death % 4 {
             0 => &mut system.activity,
             1 => &mut system.redemption,
+            2 => &mut system.wish,
             _ => &mut system.ledger,
         };
         service.kill();
@@ -261,7 +332,10 @@ async fn after_a_day_of_lost_calls_and_dying_services_every_book_agrees() {
         ended.unwrap();
     }
 
-    world.clock.advance(TimeDelta::minutes(6));
+    // What is held has run out, and what was pledged and not confirmed has lapsed.
+    world
+        .clock
+        .advance(TimeDelta::days(40) + TimeDelta::minutes(6));
     world
         .in_time("nothing is under way", async || {
             let open = [red::RedemptionState::Pending, red::RedemptionState::Held];
@@ -270,18 +344,87 @@ async fn after_a_day_of_lost_calls_and_dying_services_every_book_agrees() {
             let sums = world.trial_balance().await;
             let freed = sums.rows.iter().all(|row| row.held == 0);
             let posted = world.summary().await.unposted_grants == 0;
-            (settled && freed && posted).then_some(())
+            let given = pledges(&world).await.iter().all(|one| !one.points_held);
+            (settled && freed && posted && given).then_some(())
         })
         .await;
-    assert_redemptions_agree(&world, &merchant, &offers, &members).await;
+    let given = assert_wishes_agree(&world, &supplier, &wishes).await;
+    assert_redemptions_agree(&world, (&merchant, &offers), &members, &given).await;
     assert_balances_agree_with_the_journal(&world).await;
+}
+
+async fn pledges(world: &World) -> Vec<wish::Pledge> {
+    let message = wish::ListPledgesRequest {
+        parent: world.community_name(),
+        page_size: 1000,
+        ..Default::default()
+    };
+    let answer = journeys::send!(world.clients.wish, list_pledges, message);
+    answer.unwrap().pledges
+}
+
+/// Returns the points that each member has given.
+async fn assert_wishes_agree(
+    world: &World,
+    supplier: &journeys::Merchant,
+    wishes: &[wish::Wish],
+) -> HashMap<String, i64> {
+    let pledges = pledges(world).await;
+    let sum = |wish: &wish::Wish, state: PledgeState| {
+        let of = |one: &&wish::Pledge| one.wish == wish.name && one.state() == state;
+        let of = pledges.iter().filter(of);
+        of.map(|one| one.quantity).sum::<i64>()
+    };
+    let mut seen = Vec::new();
+    let mut given: HashMap<String, i64> = HashMap::new();
+    for pledge in &pledges {
+        seen.push(pledge.state());
+        let in_points = pledge.wish != wishes[2].name;
+        if let Some(wish::pledge::Pledger::Member(member)) = &pledge.pledger
+            && pledge.state() == PledgeState::Confirmed
+            && in_points
+        {
+            *given.entry(member.clone()).or_default() += pledge.quantity;
+        }
+    }
+    for state in [
+        PledgeState::Confirmed,
+        PledgeState::Reversed,
+        PledgeState::Withdrawn,
+        PledgeState::Lapsed,
+    ] {
+        assert!(seen.contains(&state), "no pledge was {state:?}");
+    }
+    for state in [
+        PledgeState::Pending,
+        PledgeState::Active,
+        PledgeState::Delivered,
+    ] {
+        assert!(!seen.contains(&state), "a pledge is still {state:?}");
+    }
+    for wish in wishes {
+        let now = world.wish(&wish.name).await;
+        let confirmed = sum(wish, PledgeState::Confirmed);
+        let sums = [
+            now.pledged_quantity,
+            now.delivered_quantity,
+            now.confirmed_quantity,
+        ];
+        assert_eq!(sums, [confirmed; 3]);
+        assert_eq!(now.reversed_quantity, sum(wish, PledgeState::Reversed));
+    }
+    let [to_supplier, to_wishes] = [0, 1].map(|at| sum(&wishes[at], PledgeState::Confirmed));
+    assert_eq!(world.till(supplier).await.balance, to_supplier);
+    let account = world.account(led::AccountKind::Wish, None).await;
+    assert_eq!(account.balance, to_wishes);
+    given
 }
 
 async fn assert_redemptions_agree(
     world: &World,
-    merchant: &journeys::Merchant,
-    offers: &[red::Offer],
+    (merchant, offers): (&journeys::Merchant, &[red::Offer]),
     members: &[Member],
+    given: &HashMap<String, i64>,
 ) {
     let redemptions = world.redemptions().await;
     let net = |one: &red::Redemption| one.captured_points - one.reversed_points;
@@ -300,11 +443,9 @@ async fn assert_redemptions_agree(
         let theirs = redemptions.iter().filter(|one| one.member == member.name);
         let spent: i64 = theirs.map(net).sum();
         let served = world.member(member).await.service_minutes;
+        let left = served - spent - given.get(&member.name).copied().unwrap_or_default();
         let account = world.points(member).await;
-        assert_eq!(
-            (account.balance, account.available),
-            (served - spent, served - spent)
-        );
+        assert_eq!((account.balance, account.available), (left, left));
         assert!(served >= POINTS);
     }
     for offer in offers {

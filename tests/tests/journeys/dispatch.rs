@@ -257,6 +257,7 @@ async fn nobody_is_sent_for_points_and_no_wish_is_collected_of_whoever_is_not_on
     let review = pb::ReviewWishRequest {
         name: in_points.name.clone(),
         request_id: world.id(),
+        estimated_value: None,
     };
     send!(world.clients.wish, review_wish, review).unwrap();
     let assignee = || Assignee::Member(member.name.clone());

@@ -25,6 +25,8 @@ mod cancel;
 mod refusal;
 mod reversal;
 
+mod supplying;
+mod wish_reversal;
 mod wishing;
 
 mod race;

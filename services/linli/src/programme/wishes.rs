@@ -80,6 +80,7 @@ pub fn set_up(
     let review = pb::ReviewWishRequest {
         name: numbering.name("wishes", &number),
         request_id: numbering.request("ReviewWish", &number),
+        estimated_value: None,
     };
     let client = clients.wish.clone();
     async move {

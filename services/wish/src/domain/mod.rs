@@ -12,6 +12,7 @@ pub mod pledge;
 pub mod refusal;
 pub mod round;
 pub mod telling;
+pub mod value;
 pub mod visit;
 pub mod wish;
 #[cfg(test)]

@@ -13,10 +13,12 @@ pub const HEAD_START: TimeDelta = TimeDelta::seconds(5);
 pub enum Kind {
     /// Reserves the points.
     Hold,
-    /// Moves them to the programme's account for wishes.
+    /// Moves them to whoever the hold was for.
     Capture,
     /// Frees them.
     Release,
+    /// Moves them back.
+    Reverse,
 }
 
 /// Which step.
@@ -38,10 +40,16 @@ pub struct Step {
     /// Whose points they are.
     pub member: Uuid,
     pub quantity: i64,
+    /// The merchant who is to get them; nobody: the programme's account for wishes.
+    pub supplier: Option<Uuid>,
     /// What the wish is called.
     pub title: String,
     /// The last instant at which the pledge can be confirmed.
     pub confirms_until: DateTime<Utc>,
+    /// The ledger's entry that captured them.
+    pub captured: Option<i64>,
+    /// Why, where the call says so.
+    pub reason: String,
 }
 
 /// Why the ledger did nothing, and never will for this step.

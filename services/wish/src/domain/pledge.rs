@@ -31,6 +31,12 @@ pub struct Pledge {
     pub closes_at: DateTime<Utc>,
     /// The wish's last instant for confirmations.
     pub confirms_until: DateTime<Utc>,
+    /// When it was taken back after its confirmation, if it was.
+    #[serde(default)]
+    pub reversed_at: Option<DateTime<Utc>>,
+    /// Why.
+    #[serde(default)]
+    pub reversal_reason: String,
     /// Whether the ledger has not answered its latest step.
     pub is_settling: bool,
 }
@@ -64,6 +70,8 @@ pub enum PledgeState {
     Withdrawn,
     Revoked,
     Lapsed,
+    /// Confirmed, and taken back after all.
+    Reversed,
 }
 
 impl PledgeState {
@@ -77,6 +85,7 @@ impl PledgeState {
             Self::Withdrawn => "WITHDRAWN",
             Self::Revoked => "REVOKED",
             Self::Lapsed => "LAPSED",
+            Self::Reversed => "REVERSED",
         }
     }
 }
@@ -110,7 +119,8 @@ impl Pledge {
             | PledgeState::Confirmed
             | PledgeState::Withdrawn
             | PledgeState::Revoked
-            | PledgeState::Lapsed => return None,
+            | PledgeState::Lapsed
+            | PledgeState::Reversed => return None,
         };
         (due_at < now).then_some(due_at)
     }
@@ -162,6 +172,20 @@ impl Pledge {
     /// Whether its delivery can be confirmed.
     pub fn require_delivered(&self) -> Result<(), Refusal> {
         self.require(&[PledgeState::Delivered])
+    }
+
+    /// Whether it can be reversed.
+    pub fn require_confirmed(&self) -> Result<(), Refusal> {
+        self.require(&[PledgeState::Confirmed])
+    }
+
+    /// It is taken back after its confirmation.
+    pub fn reverse(&mut self, reason: String, now: DateTime<Utc>) -> Result<(), Refusal> {
+        self.require_confirmed()?;
+        self.state = PledgeState::Reversed;
+        self.reversed_at = Some(now);
+        self.reversal_reason = reason;
+        Ok(())
     }
 
     fn require(&self, states: &[PledgeState]) -> Result<(), Refusal> {

@@ -72,6 +72,27 @@ pub enum Refusal {
     /// A wish can't be closed before it is begun.
     #[error("close_time {closes_at} is over")]
     CloseTimeOver { closes_at: DateTime<Utc> },
+    /// Nobody gives themself back what they gave.
+    #[error("whoever pledged {pledge} can't reverse it")]
+    PledgerReverses { pledge: Uuid },
+    /// Only points go to whoever supplies.
+    #[error("merchant {merchant} supplies a wish that is not in points")]
+    SupplierWithoutPoints { merchant: Uuid },
+    /// Points would have nowhere to go.
+    #[error(
+        "merchant {merchant} has no account in programme {programme}, which their first offer there opens"
+    )]
+    SupplierWithoutAccount { merchant: Uuid, programme: Uuid },
+    /// Nobody knows whether it is within the ceiling.
+    #[error("wish {wish} has no estimated value, and the ceiling is {ceiling} fen")]
+    ValueRequired { wish: Uuid, ceiling: i64 },
+    /// It is worth more than wishes of its programme may be.
+    #[error("wish {wish} is worth {value} fen, and the ceiling is {ceiling} fen")]
+    ValueAboveCeiling {
+        wish: Uuid,
+        ceiling: i64,
+        value: i64,
+    },
     /// About the roster, dispatches or donation drives.
     #[error(transparent)]
     Roster(#[from] RosterRefusal),

@@ -44,6 +44,7 @@ pub enum PledgeTold {
     Refused,
     Revoked,
     Lapsed,
+    Reversed,
 }
 
 /// What became of a dispatch.
@@ -64,6 +65,7 @@ impl NewTelling {
             PledgeState::Confirmed => PledgeTold::Confirmed,
             PledgeState::Revoked if !pledge.in_points => PledgeTold::Revoked,
             PledgeState::Lapsed if !pledge.in_points => PledgeTold::Lapsed,
+            PledgeState::Reversed => PledgeTold::Reversed,
             PledgeState::Pending
             | PledgeState::Active
             | PledgeState::Delivered
@@ -71,7 +73,9 @@ impl NewTelling {
             | PledgeState::Revoked
             | PledgeState::Lapsed => return None,
         };
-        Self::pledge(pledge, title, what, None)
+        let is_back = what == PledgeTold::Reversed && pledge.in_points;
+        let back = is_back.then_some((pledge.programme, pledge.quantity));
+        Self::pledge(pledge, title, what, back)
     }
 
     /// Of a pledge whose points are its maker's again.
@@ -83,7 +87,8 @@ impl NewTelling {
             | PledgeState::Active
             | PledgeState::Delivered
             | PledgeState::Confirmed
-            | PledgeState::Withdrawn => return None,
+            | PledgeState::Withdrawn
+            | PledgeState::Reversed => return None,
         };
         Self::pledge(
             pledge,

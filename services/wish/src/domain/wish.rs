@@ -44,6 +44,15 @@ pub struct Wish {
     /// Of what is delivered, what the ledger is asked to confirm and has not answered.
     #[serde(default)]
     pub settling: i64,
+    /// What was confirmed and then reversed; in none of these sums.
+    #[serde(default)]
+    pub reversed: i64,
+    /// The merchant who gets its points; nobody: the programme's account for wishes.
+    #[serde(default)]
+    pub supplier: Option<Uuid>,
+    /// What it is worth by estimate, in fen of CNY.
+    #[serde(default)]
+    pub estimated_value: Option<i64>,
     pub state: WishState,
     pub created_at: DateTime<Utc>,
     pub published_at: Option<DateTime<Utc>>,
@@ -148,9 +157,10 @@ impl Wish {
         self
     }
 
-    /// It was found to be in order.
-    pub fn review(&mut self) -> Result<(), Refusal> {
+    /// It was found to be in order, perhaps with another estimate of its value.
+    pub fn review(&mut self, estimated_value: Option<i64>) -> Result<(), Refusal> {
         self.require(&[WishState::Submitted], "SUBMITTED")?;
+        self.estimated_value = estimated_value.or(self.estimated_value);
         self.state = WishState::Reviewed;
         Ok(())
     }
@@ -257,6 +267,14 @@ impl Wish {
         if self.confirmed == self.target {
             self.end(WishState::Fulfilled, now);
         }
+    }
+
+    /// Some of what was confirmed was taken back after all. What was fulfilled stays so.
+    pub fn reverse(&mut self, quantity: i64) {
+        self.pledged -= quantity;
+        self.delivered -= quantity;
+        self.confirmed -= quantity;
+        self.reversed += quantity;
     }
 
     /// A pledge that stood so far has come to nothing, or its delivery has.

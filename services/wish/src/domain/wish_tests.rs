@@ -8,6 +8,7 @@ use super::{
     Community,
     pledge::{Delivery, Pledge, PledgeState, Pledger},
     refusal::Refusal,
+    value::ValueCeilings,
     wish::{Priority, Scope, Unit, Wish, WishState},
 };
 
@@ -38,6 +39,9 @@ fn wish(target: i64) -> Wish {
         delivered: 0,
         confirmed: 0,
         settling: 0,
+        reversed: 0,
+        supplier: None,
+        estimated_value: None,
         state: WishState::Published,
         created_at: start(),
         published_at: Some(start()),
@@ -66,6 +70,8 @@ fn pledge(wish: &Wish, number: u128, quantity: i64) -> Pledge {
         ended_at: None,
         closes_at: wish.closes_at,
         confirms_until: wish.confirms_until,
+        reversed_at: None,
+        reversal_reason: String::new(),
         is_settling: false,
     }
 }
@@ -87,7 +93,7 @@ fn each_step_has_its_states() {
     ];
     type Step = fn(&mut Wish) -> Result<(), Refusal>;
     let steps: [(Step, &[WishState], WishState); 5] = [
-        (Wish::review, &[Submitted], Reviewed),
+        (|wish| wish.review(None), &[Submitted], Reviewed),
         (
             |wish| wish.reject(start()),
             &[Submitted, Reviewed],
@@ -184,6 +190,157 @@ fn a_delivery_that_is_refused_where_another_clock_has_closed_the_wish_lapses() {
     assert_eq!(promise.state, PledgeState::Active);
 }
 
+/// A wish with a pledge of all of it, confirmed.
+fn confirmed(target: i64) -> (Wish, Pledge) {
+    let mut wish = wish(target);
+    let mut promise = pledge(&wish, 1, target);
+    wish.pledge(target).unwrap();
+    promise.deliver(delivery(), start()).unwrap();
+    wish.deliver(target);
+    promise.end(PledgeState::Confirmed, start());
+    wish.confirm(target, start());
+    (wish, promise)
+}
+
+#[test]
+fn a_reversed_pledge_was_confirmed_and_says_when_and_why() {
+    let (_, promise) = confirmed(2);
+    let mut reversed = promise.clone();
+    let now = start() + DAY;
+    reversed.reverse("faulty".to_owned(), now).unwrap();
+    let expected = Pledge {
+        state: PledgeState::Reversed,
+        reversed_at: Some(now),
+        reversal_reason: "faulty".to_owned(),
+        ..promise
+    };
+    assert_eq!(reversed, expected);
+    // Behind every end of the clock too.
+    assert_eq!(reversed.clone().at(start() + DAY * 100), expected);
+    let again = reversed.reverse("again".to_owned(), now);
+    assert!(matches!(again, Err(Refusal::WrongState { .. })));
+    for state in [
+        PledgeState::Pending,
+        PledgeState::Active,
+        PledgeState::Delivered,
+        PledgeState::Withdrawn,
+        PledgeState::Revoked,
+        PledgeState::Lapsed,
+    ] {
+        let mut other = Pledge {
+            state,
+            ..expected.clone()
+        };
+        let refused = other.reverse(String::new(), now);
+        assert!(
+            matches!(refused, Err(Refusal::WrongState { .. })),
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fulfilled_wish_stays_so_when_some_of_it_is_reversed_and_nobody_pledges_that_anew() {
+    let (mut wish, promise) = confirmed(2);
+    wish.reverse(promise.quantity);
+    assert_eq!(wish.state, WishState::Fulfilled);
+    assert_eq!(
+        [wish.pledged, wish.delivered, wish.confirmed, wish.reversed],
+        [0, 0, 0, 2]
+    );
+    assert!(matches!(wish.pledge(1), Err(Refusal::WishClosed { .. })));
+    wish.close(3, String::new()).unwrap();
+    assert_eq!(wish.clone().at(start() + DAY * 100), wish);
+}
+
+#[test]
+fn what_is_reversed_of_an_open_wish_is_pledged_anew() {
+    let (_, promise) = confirmed(2);
+    let mut wish = wish(5);
+    wish.pledge(5).unwrap();
+    wish.deliver(2);
+    wish.confirm(2, start());
+    wish.reverse(promise.quantity);
+    assert_eq!((wish.state, wish.pledged), (WishState::Published, 3));
+    wish.pledge(2).unwrap();
+    assert!(wish.is_covered());
+}
+
+#[test]
+fn a_wish_that_was_all_delivered_by_its_close_has_lapsed_once_some_of_it_is_reversed() {
+    let mut wish = wish(5);
+    wish.pledge(5).unwrap();
+    wish.deliver(5);
+    wish.confirm(2, start());
+    let late = wish.closes_at + DAY;
+    assert_eq!(wish.clone().at(late).state, WishState::Published);
+    wish.reverse(2);
+    wish.lapse(Vec::new(), late);
+    assert_eq!(
+        (wish.state, wish.ended_at),
+        (WishState::Lapsed, Some(wish.closes_at))
+    );
+    assert_eq!([wish.pledged, wish.delivered, wish.confirmed], [3, 3, 0]);
+}
+
+#[test]
+fn a_wish_is_within_the_ceiling_of_its_scope_or_says_by_how_much_not() {
+    let ceilings = |individual, common| ValueCeilings {
+        individual,
+        common,
+        ..ValueCeilings::none(Community(Uuid::nil()), Uuid::nil())
+    };
+    let worth = |scope, estimated_value| Wish {
+        scope,
+        estimated_value,
+        ..wish(1)
+    };
+    let (for_one, for_many) = (Scope::Individual, Scope::Common);
+    let nil = Uuid::nil();
+    for (ceilings, wish, expected) in [
+        (ceilings(None, None), worth(for_one, None), Ok(())),
+        (ceilings(None, Some(1)), worth(for_one, Some(9)), Ok(())),
+        (ceilings(Some(9), None), worth(for_one, Some(9)), Ok(())),
+        (
+            ceilings(Some(9), Some(99)),
+            worth(for_one, Some(10)),
+            Err(Refusal::ValueAboveCeiling {
+                wish: nil,
+                ceiling: 9,
+                value: 10,
+            }),
+        ),
+        (
+            ceilings(Some(9), Some(99)),
+            worth(for_many, Some(99)),
+            Ok(()),
+        ),
+        (
+            ceilings(None, Some(99)),
+            worth(for_many, None),
+            Err(Refusal::ValueRequired {
+                wish: nil,
+                ceiling: 99,
+            }),
+        ),
+    ] {
+        assert_eq!(ceilings.require_within(&wish), expected);
+    }
+}
+
+#[test]
+fn the_reviewer_s_estimate_goes_before_the_one_that_was_written_down() {
+    for (estimate, expected) in [(None, Some(5)), (Some(7), Some(7))] {
+        let mut wish = Wish {
+            state: WishState::Submitted,
+            estimated_value: Some(5),
+            ..wish(1)
+        };
+        wish.review(estimate).unwrap();
+        assert_eq!(wish.estimated_value, expected);
+    }
+}
+
 /// What somebody does to one of the pledges, or when time passes.
 #[derive(Debug, Clone)]
 enum Deed {
@@ -194,6 +351,7 @@ enum Deed {
     Revoke(usize),
     BeginToConfirm(usize),
     Confirm(usize),
+    Reverse(usize),
     Wait(i32),
 }
 
@@ -206,6 +364,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         (0..8_usize).prop_map(Deed::Revoke),
         (0..8_usize).prop_map(Deed::BeginToConfirm),
         (0..8_usize).prop_map(Deed::Confirm),
+        (0..8_usize).prop_map(Deed::Reverse),
         (1..15_i32).prop_map(Deed::Wait),
     ]
 }
@@ -249,7 +408,8 @@ impl World {
             | Deed::Refuse(number)
             | Deed::Revoke(number)
             | Deed::BeginToConfirm(number)
-            | Deed::Confirm(number) => *number,
+            | Deed::Confirm(number)
+            | Deed::Reverse(number) => *number,
         };
         self.bring_up();
         let Some(promise) = self.pledges.get_mut(number) else {
@@ -261,6 +421,7 @@ impl World {
             Deed::Deliver(_) => promise.deliver(delivery(), now),
             Deed::Refuse(_) => promise.refuse_delivery(String::new(), now),
             Deed::Revoke(_) => promise.revoke(String::new(), now),
+            Deed::Reverse(_) => promise.reverse("faulty".to_owned(), now),
             Deed::BeginToConfirm(_) if promise.is_settling => return,
             Deed::BeginToConfirm(_) | Deed::Confirm(_) => promise.require_delivered(),
             Deed::Pledge(_) | Deed::Wait(_) => unreachable!("done above"),
@@ -282,6 +443,10 @@ impl World {
                 self.wish.confirm(promise.quantity, now);
             }
             Deed::Deliver(_) => self.wish.deliver(promise.quantity),
+            Deed::Reverse(_) => {
+                self.wish.reverse(promise.quantity);
+                self.wish.lapse(Vec::new(), now);
+            }
             _ => {
                 self.wish.lose(promise, before);
                 self.wish.lapse(Vec::new(), now);
@@ -304,7 +469,7 @@ proptest! {
         target in 1..12_i64,
         deeds in prop::collection::vec(deed(), 1..40),
     ) {
-        use PledgeState::{Active, Confirmed, Delivered};
+        use PledgeState::{Active, Confirmed, Delivered, Reversed};
         let mut world = World { wish: wish(target), pledges: vec![], now: start() };
         for deed in &deeds {
             world.apply(deed);
@@ -319,8 +484,11 @@ proptest! {
             prop_assert_eq!(wish.pledged, world.sum(&[Active, Delivered, Confirmed]));
             prop_assert_eq!(wish.delivered, world.sum(&[Delivered, Confirmed]));
             prop_assert_eq!(wish.confirmed, world.sum(&[Confirmed]));
+            prop_assert_eq!(wish.reversed, world.sum(&[Reversed]));
             prop_assert!(wish.pledged <= wish.target);
-            prop_assert_eq!(wish.state == WishState::Fulfilled, wish.confirmed == wish.target);
+            let fulfilled = wish.state == WishState::Fulfilled;
+            prop_assert!(fulfilled || wish.confirmed < wish.target);
+            prop_assert!(!fulfilled || wish.confirmed + wish.reversed >= wish.target);
         }
     }
 }

@@ -131,6 +131,7 @@ fn detail(parent: &str, telling: &Telling) -> Detail {
                 PledgeTold::Refused => PledgeEventKind::Refused,
                 PledgeTold::Revoked => PledgeEventKind::Revoked,
                 PledgeTold::Lapsed => PledgeEventKind::Lapsed,
+                PledgeTold::Reversed => PledgeEventKind::Reversed,
             }
             .into(),
             programme: match back {

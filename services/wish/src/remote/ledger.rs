@@ -6,7 +6,8 @@ use proto::{
     account_id,
     ledger::v1::{
         Account, AccountKind, CaptureHoldRequest, CreateAccountRequest, CreateHoldRequest,
-        ReleaseHoldRequest, ledger_service_client::LedgerServiceClient,
+        GetAccountRequest, ReleaseHoldRequest, ReverseEntryRequest,
+        ledger_service_client::LedgerServiceClient,
     },
 };
 use runtime::{Client, Deadline, timestamp};
@@ -65,6 +66,27 @@ impl Ledger {
         }
     }
 
+    /// Whether a merchant has an account in a programme.
+    pub(crate) async fn has_account(
+        &self,
+        (community, programme, merchant): (Community, Uuid, Uuid),
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let id = account_id(programme, AccountKind::Merchant, Some(merchant));
+        let message = GetAccountRequest {
+            name: format!("communities/{}/accounts/{id}", community.0),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.get_account(request).await
+        });
+        match answer.await? {
+            Ok(_) => Ok(true),
+            Err(status) if status.code() == Code::NotFound => Ok(false),
+            Err(status) => Err(broken(SERVICE, status.message())),
+        }
+    }
+
     /// Carries out a step. The same step again gets the same verdict.
     pub(crate) async fn carry_out(
         &self,
@@ -75,6 +97,7 @@ impl Ledger {
             Kind::Hold => self.hold(step, deadline).await,
             Kind::Capture => self.capture(step, deadline).await,
             Kind::Release => self.release(step, deadline).await,
+            Kind::Reverse => self.reverse(step, deadline).await,
         }
     }
 
@@ -84,11 +107,15 @@ impl Ledger {
             let id = account_id(step.programme, kind, owner);
             format!("communities/{community}/accounts/{id}")
         };
+        let receiver = match step.supplier {
+            None => account(AccountKind::Wish, None),
+            Some(merchant) => account(AccountKind::Merchant, Some(merchant)),
+        };
         let message = CreateHoldRequest {
             parent: format!("communities/{community}"),
-            request_id: step_id(step.key).to_string(),
+            request_id: step_id(step).to_string(),
             debit_account: account(AccountKind::Member, Some(step.member)),
-            credit_account: account(AccountKind::Wish, None),
+            credit_account: receiver,
             amount: step.quantity,
             expire_time: Some(timestamp(step.confirms_until + GRACE)),
             description: step.title.clone(),
@@ -103,9 +130,10 @@ impl Ledger {
     async fn capture(&self, step: &Step, deadline: Deadline) -> Result<Verdict, Error> {
         let message = CaptureHoldRequest {
             name: hold_name(step.key),
-            request_id: step_id(step.key).to_string(),
+            request_id: step_id(step).to_string(),
             amount: step.quantity,
             r#final: true,
+            // Whom the hold names.
             credit_account: String::new(),
             description: step.title.clone(),
         };
@@ -122,13 +150,30 @@ impl Ledger {
     async fn release(&self, step: &Step, deadline: Deadline) -> Result<Verdict, Error> {
         let message = ReleaseHoldRequest {
             name: hold_name(step.key),
-            request_id: step_id(step.key).to_string(),
+            request_id: step_id(step).to_string(),
         };
         let mut client = self.0.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
             client.release_hold(request).await
         });
         verdict(step, answer.await?, |hold| hold.entry)
+    }
+
+    async fn reverse(&self, step: &Step, deadline: Deadline) -> Result<Verdict, Error> {
+        let captured = step.captured;
+        let captured = captured.ok_or_else(|| broken(SERVICE, "a capture without an entry"))?;
+        let message = ReverseEntryRequest {
+            name: format!("communities/{}/entries/{captured}", step.key.community.0),
+            request_id: step_id(step).to_string(),
+            amount: step.quantity,
+            allow_partial: false,
+            description: step.title.clone(),
+        };
+        let mut client = self.0.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.reverse_entry(request).await
+        });
+        verdict(step, answer.await?, |entry| entry.name)
     }
 }
 
@@ -159,21 +204,26 @@ fn verdict<T>(
     }))
 }
 
-/// The ledger's id of a step.
-fn step_id(key: StepKey) -> Uuid {
-    let kind = match key.kind {
-        Kind::Hold => "hold",
-        Kind::Capture => "capture",
-        Kind::Release => "release",
-    };
-    Uuid::new_v5(&key.pledge, format!("ledger/{kind}").as_bytes())
+/// The ledger's id of a step. A reversal that was refused may be tried again by another call, which is another step there.
+fn step_id(step: &Step) -> Uuid {
+    let StepKey { pledge, kind, .. } = step.key;
+    match (kind, step.request_id) {
+        (Kind::Hold, _) => hold_id(pledge),
+        (Kind::Capture, _) => Uuid::new_v5(&pledge, b"ledger/capture"),
+        (Kind::Release, _) => Uuid::new_v5(&pledge, b"ledger/release"),
+        (Kind::Reverse, call) => {
+            let call = call.unwrap_or_default();
+            Uuid::new_v5(&pledge, format!("ledger/reverse/{call}").as_bytes())
+        }
+    }
+}
+
+fn hold_id(pledge: Uuid) -> Uuid {
+    Uuid::new_v5(&pledge, b"ledger/hold")
 }
 
 /// The ledger's hold of a pledge: it has the id of the step that made it.
 fn hold_name(key: StepKey) -> String {
-    let hold = step_id(StepKey {
-        kind: Kind::Hold,
-        ..key
-    });
+    let hold = hold_id(key.pledge);
     format!("communities/{}/holds/{hold}", key.community.0)
 }

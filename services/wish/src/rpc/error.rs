@@ -179,12 +179,71 @@ fn naming(refusal: &Refusal) -> Naming {
             text_zh: format!("认领 {pledge} 正在确认"),
             metadata: of(Resource::Pledge, pledge),
         },
+        Refusal::PledgerReverses { pledge } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "PLEDGER_REVERSES",
+            text_zh: format!("认领 {pledge} 不能由认领人本人冲正"),
+            metadata: of(Resource::Pledge, pledge),
+        },
+        Refusal::SupplierWithoutPoints { .. }
+        | Refusal::SupplierWithoutAccount { .. }
+        | Refusal::ValueRequired { .. }
+        | Refusal::ValueAboveCeiling { .. } => no_wish(refusal),
         Refusal::CloseTimeOver { closes_at } => Naming {
             code: Code::FailedPrecondition,
             reason: "CLOSE_TIME_OVER",
             text_zh: format!("截止时间 {closes_at} 已过"),
             metadata: vec![("close_time", closes_at.to_rfc3339())],
         },
+    }
+}
+
+/// Why a wish is not written down, or not published.
+fn no_wish(refusal: &Refusal) -> Naming {
+    let (reason, text_zh, metadata) = match refusal {
+        Refusal::SupplierWithoutPoints { merchant } => (
+            "SUPPLIER_WITHOUT_POINTS",
+            format!("心愿不以积分计，不能指定供货商户 {merchant}"),
+            vec![("merchant", merchant.to_string())],
+        ),
+        Refusal::SupplierWithoutAccount {
+            merchant,
+            programme,
+        } => (
+            "SUPPLIER_WITHOUT_ACCOUNT",
+            format!("商户 {merchant} 在项目 {programme} 中没有账户，发布首个兑换项目时才会开立"),
+            vec![
+                ("merchant", merchant.to_string()),
+                ("programme", programme.to_string()),
+            ],
+        ),
+        Refusal::ValueRequired { wish, ceiling } => (
+            "VALUE_REQUIRED",
+            format!("心愿 {wish} 没有估价，价值上限为 {ceiling} 分"),
+            about_wish(wish, [("ceiling", ceiling.to_string())]),
+        ),
+        Refusal::ValueAboveCeiling {
+            wish,
+            ceiling,
+            value,
+        } => (
+            "VALUE_ABOVE_CEILING",
+            format!("心愿 {wish} 估价 {value} 分，超过价值上限 {ceiling} 分"),
+            about_wish(
+                wish,
+                [
+                    ("ceiling", ceiling.to_string()),
+                    ("value", value.to_string()),
+                ],
+            ),
+        ),
+        other => unreachable!("{other:?} is about no wish"),
+    };
+    Naming {
+        code: Code::FailedPrecondition,
+        reason,
+        text_zh,
+        metadata,
     }
 }
 

@@ -12,6 +12,7 @@ mod event;
 mod own;
 mod pledge;
 mod round;
+mod value;
 mod visit;
 mod wish;
 
@@ -77,12 +78,15 @@ rpcs! {
     publish_round(PublishRoundRequest) -> Round: round::publish;
     get_round(GetRoundRequest) -> Round: round::get;
     list_rounds(ListRoundsRequest) -> ListRoundsResponse: round::list;
+    set_value_ceilings(SetValueCeilingsRequest) -> ValueCeilings: value::set;
+    get_value_ceilings(GetValueCeilingsRequest) -> ValueCeilings: value::get;
     create_pledge(CreatePledgeRequest) -> Pledge: pledge::create;
     withdraw_pledge(WithdrawPledgeRequest) -> Pledge: pledge::withdraw;
     revoke_pledge(RevokePledgeRequest) -> Pledge: pledge::revoke;
     deliver_pledge(DeliverPledgeRequest) -> Pledge: pledge::deliver;
     confirm_pledge(ConfirmPledgeRequest) -> Pledge: pledge::confirm;
     refuse_delivery(RefuseDeliveryRequest) -> Pledge: pledge::refuse_delivery;
+    reverse_pledge(ReversePledgeRequest) -> Pledge: pledge::reverse;
     get_pledge(GetPledgeRequest) -> Pledge: pledge::get;
     list_pledges(ListPledgesRequest) -> ListPledgesResponse: pledge::list;
     list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse: audit::list;

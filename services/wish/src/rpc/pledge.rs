@@ -192,6 +192,28 @@ pub(super) async fn refuse_delivery(
     Ok(encode(pledge))
 }
 
+pub(super) async fn reverse(
+    wishes: &Wishes,
+    request: Request<pb::ReversePledgeRequest>,
+) -> Result<pb::Pledge, Status> {
+    let (access, deadline) = (Access::of(&request), Deadline::of(&request));
+    let request = request.into_inner();
+    let mut fields = fields(&access);
+    let step = Step {
+        method: "ReversePledge",
+        kind: PLEDGES,
+        name: &request.name,
+        request_id: &request.request_id,
+        reason: Some(&request.reason),
+        message: &request,
+    };
+    let (call, id) = step.read(&access, &mut fields);
+    fields.finish()?;
+    let what = (id, &request.reason[..]);
+    let pledge = wishes.reverse_pledge(&call, &access, what, deadline);
+    Ok(encode(pledge.await?))
+}
+
 pub(super) async fn get(
     wishes: &Wishes,
     request: Request<pb::GetPledgeRequest>,
@@ -239,7 +261,8 @@ fn encode(pledge: Pledge) -> pb::Pledge {
         PledgeState::Confirmed
         | PledgeState::Withdrawn
         | PledgeState::Revoked
-        | PledgeState::Lapsed => pledge.is_settling,
+        | PledgeState::Lapsed
+        | PledgeState::Reversed => pledge.is_settling,
     };
     pb::Pledge {
         name: name(PLEDGES, pledge.id),
@@ -259,6 +282,7 @@ fn encode(pledge: Pledge) -> pb::Pledge {
             PledgeState::Withdrawn => pb::PledgeState::Withdrawn,
             PledgeState::Revoked => pb::PledgeState::Revoked,
             PledgeState::Lapsed => pb::PledgeState::Lapsed,
+            PledgeState::Reversed => pb::PledgeState::Reversed,
         }
         .into(),
         evidence: pledge.evidence,
@@ -266,5 +290,7 @@ fn encode(pledge: Pledge) -> pb::Pledge {
         create_time: Some(timestamp(pledge.created_at)),
         deliver_time: pledge.delivered_at.map(timestamp),
         end_time: pledge.ended_at.map(timestamp),
+        reverse_time: pledge.reversed_at.map(timestamp),
+        reversal_reason: pledge.reversal_reason,
     }
 }

@@ -21,8 +21,11 @@ use crate::{
 };
 
 pub(super) const WISHES: &str = "wishes";
-const PROGRAMMES: &str = "programmes";
+pub(super) const PROGRAMMES: &str = "programmes";
+const MERCHANTS: &str = "merchants";
 const MAX_TARGET: i64 = 1_000_000_000;
+/// Of estimated values and their ceilings, in fen of CNY.
+const MAX_VALUE: i64 = 1_000_000_000;
 /// How long deliveries can be confirmed after a wish's close when nothing else is said, and at most.
 const USUAL_CONFIRMING: TimeDelta = TimeDelta::days(30);
 const MOST_CONFIRMING: TimeDelta = TimeDelta::days(366);
@@ -93,7 +96,19 @@ fn read(fields: &mut Fields, community: Community, id: Option<Uuid>, wish: &pb::
         target: fields.range("wish.target", wish.target, 1, MAX_TARGET),
         closes_at,
         confirms_until,
+        supplier: optional_neighbour(
+            fields,
+            "wish.supplier",
+            &wish.supplier,
+            (community, MERCHANTS),
+        ),
+        estimated_value: read_value(fields, "wish.estimated_value", wish.estimated_value),
     }
+}
+
+/// Reads an amount in fen of CNY that may be missing.
+pub(super) fn read_value(fields: &mut Fields, field: &str, value: Option<i64>) -> Option<i64> {
+    value.map(|value| fields.range(field, value, 1, MAX_VALUE))
 }
 
 pub(super) async fn get(
@@ -125,8 +140,9 @@ pub(super) async fn review(
         message: &request,
     };
     let (call, id) = step.read(&access, &mut fields);
+    let value = read_value(&mut fields, "estimated_value", request.estimated_value);
     fields.finish()?;
-    Ok(encode(wishes.review_wish(&call, id).await?, &access))
+    Ok(encode(wishes.review_wish(&call, id, value).await?, &access))
 }
 
 pub(super) async fn reject(
@@ -292,6 +308,12 @@ pub(super) fn encode(wish: Wish, access: &Access) -> pb::Wish {
         pledged_quantity: wish.pledged,
         delivered_quantity: wish.delivered,
         confirmed_quantity: wish.confirmed,
+        reversed_quantity: wish.reversed,
+        supplier: wish
+            .supplier
+            .map(|id| name(MERCHANTS, id))
+            .unwrap_or_default(),
+        estimated_value: wish.estimated_value,
         create_time: Some(timestamp(wish.created_at)),
         publish_time: wish.published_at.map(timestamp),
         close_time: Some(timestamp(wish.closes_at)),

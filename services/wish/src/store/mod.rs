@@ -16,6 +16,7 @@ pub mod pledge;
 pub mod round;
 pub mod sealed;
 pub mod telling;
+pub mod value;
 pub mod visit;
 pub mod wish;
 

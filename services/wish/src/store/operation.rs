@@ -10,10 +10,11 @@ use crate::domain::{
     operation::{Kind, Step, StepKey},
 };
 
-const KINDS: [(&str, Kind); 3] = [
+const KINDS: [(&str, Kind); 4] = [
     ("hold", Kind::Hold),
     ("capture", Kind::Capture),
     ("release", Kind::Release),
+    ("reverse", Kind::Reverse),
 ];
 
 /// A step to write down.
@@ -82,8 +83,11 @@ pub async fn find_pending(
     let row = sqlx::query!(
         r#"
         -- wish.operation_find_pending
-        select o.kind, o.request_id, p.wish_id, p.programme_id, p.member_id as "member_id!", p.quantity, w.title, w.confirms_until
+        select o.kind, o.request_id, p.wish_id, p.programme_id, p.member_id as "member_id!", p.quantity, w.supplier_id, w.title,
+            w.confirms_until, c.ledger_entry as "captured?", a.reason as "reason?"
         from wish.operation o
+        left join wish.operation c on c.community_id = $1 and c.pledge_id = o.pledge_id and c.kind = 'capture'
+        left join wish.answer a on a.community_id = $1 and a.request_id = o.request_id
         join wish.pledge p on p.community_id = $1 and p.pledge_id = o.pledge_id
         join wish.wish w on w.community_id = $1 and w.wish_id = p.wish_id
         where o.community_id = $1 and o.pledge_id = $2 and o.state = 'pending'
@@ -105,28 +109,50 @@ pub async fn find_pending(
         programme: row.programme_id,
         member: row.member_id,
         quantity: row.quantity,
+        supplier: row.supplier_id,
         title: row.title,
         confirms_until: row.confirms_until,
+        captured: row.captured,
+        reason: row.reason.unwrap_or_default(),
     }))
 }
 
 /// Ends a pending step by what the ledger said: the entry it made, or nothing when it refused. False when it has ended before.
-pub async fn end(db: impl PgExecutor<'_>, key: StepKey, entry: Option<i64>) -> sqlx::Result<bool> {
+///
+/// The call is part of what is ended: a step that was refused and removed may have a successor of the same kind.
+pub async fn end(db: impl PgExecutor<'_>, step: &Step, entry: Option<i64>) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         r#"
         -- wish.operation_end
         update wish.operation
         set state = case when $4::bigint is null then 'refused' else 'done' end, ledger_entry = $4
-        where community_id = $1 and pledge_id = $2 and kind = $3 and state = 'pending'
+        where community_id = $1 and pledge_id = $2 and kind = $3 and state = 'pending' and request_id is not distinct from $5
         "#,
-        key.community.0,
-        key.pledge,
-        word(&KINDS, &key.kind),
+        step.key.community.0,
+        step.key.pledge,
+        word(&KINDS, &step.key.kind),
         entry,
+        step.request_id,
     )
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Removes a step that the ledger refused, so that there can be another of its kind.
+pub async fn delete(db: impl PgExecutor<'_>, key: StepKey) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- wish.operation_delete
+        delete from wish.operation where community_id = $1 and pledge_id = $2 and kind = $3 and state = 'refused'
+        "#,
+        key.community.0,
+        key.pledge,
+        word(&KINDS, &key.kind),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Lets a recovery loop take up a pending step from an instant on.

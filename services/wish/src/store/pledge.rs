@@ -28,10 +28,13 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
     closes_at: DateTime<Utc>,
     confirms_until: DateTime<Utc>,
+    reversed_at: Option<DateTime<Utc>>,
+    reversal_reason: Option<String>,
     is_settling: bool,
 }
 
-pub(super) const STATES: [(&str, PledgeState); 7] = [
+/// A reversed one is confirmed with the moment of its reversal.
+pub(super) const STATES: [(&str, PledgeState); 8] = [
     ("pending", PledgeState::Pending),
     ("active", PledgeState::Active),
     ("delivered", PledgeState::Delivered),
@@ -39,6 +42,7 @@ pub(super) const STATES: [(&str, PledgeState); 7] = [
     ("withdrawn", PledgeState::Withdrawn),
     ("revoked", PledgeState::Revoked),
     ("lapsed", PledgeState::Lapsed),
+    ("confirmed", PledgeState::Reversed),
 ];
 
 impl Row {
@@ -57,7 +61,10 @@ impl Row {
             pledger,
             quantity: self.quantity,
             in_points: self.in_points,
-            state: find(&STATES, &self.state)?,
+            state: match self.reversed_at {
+                Some(_) => PledgeState::Reversed,
+                None => find(&STATES, &self.state)?,
+            },
             evidence: self.evidence,
             note: self.note,
             created_at: self.created_at,
@@ -65,6 +72,8 @@ impl Row {
             ended_at: self.ended_at,
             closes_at: self.closes_at,
             confirms_until: self.confirms_until,
+            reversed_at: self.reversed_at,
+            reversal_reason: self.reversal_reason.unwrap_or_default(),
             is_settling: self.is_settling,
         })
     }
@@ -109,7 +118,8 @@ pub async fn insert(conn: &mut PgConnection, pledge: &Pledge) -> sqlx::Result<()
         | PledgeState::Confirmed
         | PledgeState::Withdrawn
         | PledgeState::Revoked
-        | PledgeState::Lapsed => event::insert(conn, pledge.community, &[moved(pledge)]).await,
+        | PledgeState::Lapsed
+        | PledgeState::Reversed => event::insert(conn, pledge.community, &[moved(pledge)]).await,
     }
 }
 
@@ -124,7 +134,8 @@ pub async fn find_one(
         r#"
         -- wish.pledge_find
         select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
-            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, p.reversed_at, p.reversal_reason, w.closes_at,
+            w.confirms_until,
             exists (
                 select from wish.operation o
                 where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
@@ -152,7 +163,8 @@ pub async fn open(
         r#"
         -- wish.pledge_open
         select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
-            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, p.reversed_at, p.reversal_reason, w.closes_at,
+            w.confirms_until,
             exists (
                 select from wish.operation o
                 where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
@@ -207,7 +219,8 @@ pub async fn list(
         r#"
         -- wish.pledge_list
         select p.pledge_id, p.wish_id, p.programme_id, p.kind, p.member_id, p.organisation, p.quantity, p.in_points, p.state,
-            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, w.closes_at, w.confirms_until,
+            p.evidence, p.note, p.created_at, p.delivered_at, p.ended_at, p.reversed_at, p.reversal_reason, w.closes_at,
+            w.confirms_until,
             exists (
                 select from wish.operation o
                 where o.community_id = $1 and o.pledge_id = p.pledge_id and o.state = 'pending'
@@ -237,7 +250,7 @@ pub async fn update(conn: &mut PgConnection, pledge: &Pledge) -> sqlx::Result<()
         r#"
         -- wish.pledge_update
         update wish.pledge
-        set state = $3, evidence = $4, note = $5, delivered_at = $6, ended_at = $7
+        set state = $3, evidence = $4, note = $5, delivered_at = $6, ended_at = $7, reversed_at = $8, reversal_reason = $9
         where community_id = $1 and pledge_id = $2
         "#,
         pledge.community.0,
@@ -247,6 +260,8 @@ pub async fn update(conn: &mut PgConnection, pledge: &Pledge) -> sqlx::Result<()
         pledge.note,
         pledge.delivered_at,
         pledge.ended_at,
+        pledge.reversed_at,
+        pledge.reversed_at.map(|_| &pledge.reversal_reason),
     )
     .execute(&mut *conn)
     .await?;
@@ -312,7 +327,16 @@ pub async fn delete(db: &mut PgConnection, community: Community, id: Uuid) -> sq
 /// That a pledge came to its state.
 fn moved(pledge: &Pledge) -> NewEvent {
     NewEvent {
-        kind: format!("pledge_{}", word(&STATES, &pledge.state)),
+        kind: match pledge.state {
+            PledgeState::Reversed => "pledge_reversed".to_owned(),
+            PledgeState::Pending
+            | PledgeState::Active
+            | PledgeState::Delivered
+            | PledgeState::Confirmed
+            | PledgeState::Withdrawn
+            | PledgeState::Revoked
+            | PledgeState::Lapsed => format!("pledge_{}", word(&STATES, &pledge.state)),
+        },
         subject: format!("pledges/{}", pledge.id),
         member: pledge.pledger.member(),
     }

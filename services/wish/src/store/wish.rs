@@ -30,6 +30,9 @@ struct Row {
     delivered: i64,
     confirmed: i64,
     settling: i64,
+    reversed: i64,
+    supplier_id: Option<Uuid>,
+    estimated_value: Option<i64>,
     state: String,
     closes_at: DateTime<Utc>,
     confirms_until: DateTime<Utc>,
@@ -66,6 +69,9 @@ impl Row {
             delivered: self.delivered,
             confirmed: self.confirmed,
             settling: self.settling,
+            reversed: self.reversed,
+            supplier: self.supplier_id,
+            estimated_value: self.estimated_value,
             state: find(&STATES, &self.state)?,
             created_at: self.created_at,
             published_at: self.published_at,
@@ -108,9 +114,9 @@ pub async fn insert(conn: &mut PgConnection, wish: &Wish) -> sqlx::Result<()> {
         insert into wish.wish
             (community_id, wish_id, programme_id, asset, beneficiary_id, proxy_id, round_id, category, scope, priority, title,
             description, unit, target, pledged, delivered, confirmed, state, closes_at, confirms_until, due_at, created_at,
-            published_at, ended_at, rating, feedback, visit_id)
+            published_at, ended_at, rating, feedback, visit_id, reversed, supplier_id, estimated_value)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-            $25, $26, $27)
+            $25, $26, $27, $28, $29, $30)
         "#,
         wish.community.0,
         wish.id,
@@ -139,6 +145,9 @@ pub async fn insert(conn: &mut PgConnection, wish: &Wish) -> sqlx::Result<()> {
         wish.rating,
         wish.feedback,
         wish.visit,
+        wish.reversed,
+        wish.supplier,
+        wish.estimated_value,
     )
     .execute(&mut *conn)
     .await?;
@@ -156,7 +165,7 @@ pub async fn find_one(
         r#"
         -- wish.wish_find
         select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
-            target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
+            target, pledged, delivered, confirmed, reversed, supplier_id, estimated_value, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
             feedback, (
                 select coalesce(sum(p.quantity), 0)::bigint
                 from wish.pledge p
@@ -222,7 +231,7 @@ pub async fn find_all(
         r#"
         -- wish.wish_find_all
         select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
-            target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
+            target, pledged, delivered, confirmed, reversed, supplier_id, estimated_value, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
             feedback, (
                 select coalesce(sum(p.quantity), 0)::bigint
                 from wish.pledge p
@@ -248,7 +257,7 @@ pub async fn update(conn: &mut PgConnection, wish: &Wish) -> sqlx::Result<()> {
         -- wish.wish_update
         update wish.wish as wish
         set round_id = $3, pledged = $4, delivered = $5, confirmed = $6, state = $7, due_at = $8, published_at = $9, ended_at = $10,
-            rating = $11, feedback = $12
+            rating = $11, feedback = $12, reversed = $13, estimated_value = $14
         from (select state from wish.wish where community_id = $1 and wish_id = $2) as before
         where community_id = $1 and wish_id = $2
         returning before.state
@@ -265,6 +274,8 @@ pub async fn update(conn: &mut PgConnection, wish: &Wish) -> sqlx::Result<()> {
         wish.ended_at,
         wish.rating,
         wish.feedback,
+        wish.reversed,
+        wish.estimated_value,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -371,7 +382,7 @@ pub async fn list(
         r#"
         -- wish.wish_list
         select wish_id, programme_id, asset, beneficiary_id, proxy_id, visit_id, round_id, category, scope, priority, title, description, unit,
-            target, pledged, delivered, confirmed, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
+            target, pledged, delivered, confirmed, reversed, supplier_id, estimated_value, state, closes_at, confirms_until, created_at, published_at, ended_at, rating,
             feedback, settling as "settling!"
         from wish.wish w
         cross join lateral (

@@ -2,6 +2,8 @@
 
 mod people;
 mod pledges;
+mod reversals;
+mod values;
 mod wishes;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -96,6 +98,9 @@ impl World {
             delivered: 0,
             confirmed: 0,
             settling: 0,
+            reversed: 0,
+            supplier: None,
+            estimated_value: None,
             state: WishState::Submitted,
             created_at: self.clock.now(),
             published_at: None,

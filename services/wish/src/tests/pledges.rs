@@ -17,7 +17,7 @@ use crate::{
 
 impl World {
     /// A published wish, of points, and nothing pledged as yet.
-    async fn published(&self, community: Community, target: i64) -> Wish {
+    pub(super) async fn published(&self, community: Community, target: i64) -> Wish {
         let wish = Wish {
             community,
             id: self.ids.next(),
@@ -35,7 +35,12 @@ impl World {
     }
 
     /// A pledge that is written down as it is, and its wish with it.
-    async fn pledged(&self, wish: &mut Wish, quantity: i64, state: PledgeState) -> Pledge {
+    pub(super) async fn pledged(
+        &self,
+        wish: &mut Wish,
+        quantity: i64,
+        state: PledgeState,
+    ) -> Pledge {
         let pledge = Pledge {
             community: wish.community,
             id: self.ids.next(),
@@ -52,6 +57,8 @@ impl World {
             ended_at: None,
             closes_at: wish.closes_at,
             confirms_until: wish.confirms_until,
+            reversed_at: None,
+            reversal_reason: String::new(),
             is_settling: false,
         };
         store::pledge::insert(&mut *self.conn().await, &pledge)
@@ -68,7 +75,7 @@ impl World {
     }
 
     /// Writes down that a pledge is being confirmed.
-    async fn confirming(&self, pledge: &Pledge) {
+    pub(super) async fn confirming(&self, pledge: &Pledge) {
         let step = NewStep {
             key: StepKey {
                 community: pledge.community,
@@ -82,7 +89,7 @@ impl World {
         store::operation::insert(&self.pool, &step).await.unwrap();
     }
 
-    async fn read(&self, wish: &Wish) -> Wish {
+    pub(super) async fn read(&self, wish: &Wish) -> Wish {
         let found = store::wish::find_one(&self.pool, wish.community, wish.id).await;
         found.unwrap().unwrap()
     }
@@ -186,9 +193,7 @@ async fn a_refused_confirmation_gives_the_points_back_unless_the_hold_is_over() 
         let found = store::operation::find_pending(&world.pool, world.community, promise.id).await;
         let step = found.unwrap().unwrap();
         let mut tx = world.pool.begin().await.unwrap();
-        store::operation::end(&mut *tx, step.key, None)
-            .await
-            .unwrap();
+        store::operation::end(&mut *tx, &step, None).await.unwrap();
         let refused = Verdict::Refused(LedgerRefusal {
             reason: reason.to_owned(),
             available: None,

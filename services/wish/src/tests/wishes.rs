@@ -49,6 +49,8 @@ async fn while_activity_is_away_no_wish_is_written_down_and_the_call_may_be_made
         target: 1,
         closes_at: wish.closes_at,
         confirms_until: wish.confirms_until,
+        supplier: None,
+        estimated_value: None,
     };
     let call = world.call("CreateWish");
     let asked = world

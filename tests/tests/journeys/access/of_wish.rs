@@ -31,13 +31,17 @@ pub(super) fn request(world: &World, corner: &Corner, method: &str, role: Option
             json!({"parent": parent, "round": {"title": "Spring", "wishes": [corner.wish]}})
         }
         "GetRound" | "PublishRound" => json!({"name": format!("{parent}/rounds/{}", world.id())}),
+        "SetValueCeilings" => json!({"ceilings": {"programme": programme, "individual": "20000"}}),
+        "GetValueCeilings" => json!({"programme": programme}),
         "CreatePledge" => json!({
             "parent": parent, "pledge": {"wish": corner.wish, "member": member, "quantity": 1},
         }),
         "GetPledge" | "WithdrawPledge" | "DeliverPledge" | "ConfirmPledge" => {
             json!({"name": corner.pledge})
         }
-        "RevokePledge" | "RefuseDelivery" => json!({"name": corner.pledge, "reason": "no"}),
+        "RevokePledge" | "RefuseDelivery" | "ReversePledge" => {
+            json!({"name": corner.pledge, "reason": "no"})
+        }
         "ListPledges" => json!({"parent": parent, "member": member}),
         "CreateBeneficiary" => json!({"parent": parent, "beneficiary": {
             "programme": programme, "grade": "VISIT_GRADE_WEEKLY", "person": {"displayName": "Ada"},
