@@ -46,7 +46,7 @@ impl Wishes {
         store::value::put(&mut *tx, &ceilings).await?;
         let event = NewEvent {
             kind: "value_ceilings_set".to_owned(),
-            subject: format!("programmes/{id}/valueCeilings"),
+            subject: format!("programmes/{id}"),
             member: None,
         };
         store::event::insert(&mut tx, call.community, &[event]).await?;
