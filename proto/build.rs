@@ -9,7 +9,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("ledger", &["ledger", "proof"][..]),
         (
             "activity",
-            &["activity", "notice", "payout", "policy", "report"],
+            &[
+                "activity",
+                "notice",
+                "oversight",
+                "payout",
+                "policy",
+                "report",
+            ],
         ),
         (
             "redemption",

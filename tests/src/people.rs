@@ -76,7 +76,7 @@ impl<'a> Volunteer<'a> {
         let member = self.register().await;
         let mut left = points;
         while left > 0 {
-            let minutes = left.min(24 * 60);
+            let minutes = left.min(12 * 60);
             world.earn(&member, minutes).await;
             left -= minutes;
         }

@@ -13,6 +13,7 @@ use ledger::proof::Signer;
 use proto::{
     activity::v1::{
         activity_service_client::ActivityServiceClient, notice_service_client::NoticeServiceClient,
+        oversight_service_client::OversightServiceClient,
         policy_service_client::PolicyServiceClient, report_service_client::ReportServiceClient,
     },
     ledger::v1::ledger_service_client::LedgerServiceClient,
@@ -113,6 +114,8 @@ pub struct Clients {
     pub activity: ActivityServiceClient<Client>,
     /// Of activity's notices.
     pub notices: NoticeServiceClient<Client>,
+    /// Of activity's oversight of services.
+    pub oversight: OversightServiceClient<Client>,
     /// Of activity's looks at policies.
     pub policies: PolicyServiceClient<Client>,
     /// Of activity's problem reports.
@@ -151,6 +154,7 @@ impl Dial {
         Clients {
             ledger: LedgerServiceClient::new(ledger),
             notices: NoticeServiceClient::new(activity.clone()),
+            oversight: OversightServiceClient::new(activity.clone()),
             policies: PolicyServiceClient::new(activity.clone()),
             reports: ReportServiceClient::new(activity.clone()),
             activity: ActivityServiceClient::new(activity),

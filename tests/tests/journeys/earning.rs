@@ -396,7 +396,7 @@ async fn a_grant_out_of_all_range_is_refused_and_nothing_counts() {
     })
     .await;
     let member = world.volunteer().register().await;
-    let record = world.record(world.service(&member, 24 * 60)).await;
+    let record = world.record(world.service(&member, 12 * 60)).await;
 
     let refusal = refused(&world.verify(&record).await.unwrap_err());
 

@@ -7,6 +7,7 @@ mod error;
 mod grant;
 mod member;
 mod notice;
+mod oversight;
 mod own;
 mod payout;
 mod policy;
@@ -27,6 +28,7 @@ use proto::activity::v1::{
     self as pb,
     activity_service_server::{ActivityService, ActivityServiceServer},
     notice_service_server::NoticeServiceServer,
+    oversight_service_server::OversightServiceServer,
     payout_service_server::PayoutServiceServer,
     policy_service_server::PolicyServiceServer,
     report_service_server::ReportServiceServer,
@@ -51,6 +53,7 @@ impl Activity {
         let service = ActivityServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
+        let oversight = OversightServiceServer::new(oversight::OversightRpc(self.clone()));
         let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
         let payouts = PayoutServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -58,6 +61,7 @@ impl Activity {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let routes = Routes::new(service)
             .add_service(notices)
+            .add_service(oversight)
             .add_service(policies)
             .add_service(payouts)
             .add_service(reports);

@@ -3,6 +3,7 @@
 
 mod adjusting;
 mod erasing;
+mod oversight;
 mod payouts;
 mod persons;
 mod policies;
@@ -180,6 +181,7 @@ impl World {
             activity: "night round".to_owned(),
             started_at,
             ended_at: started_at + TimeDelta::hours(hours),
+            evidence: vec![],
         };
         let call = self.call("CreateServiceRecord");
         self.activity
