@@ -9,7 +9,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("ledger", &["ledger", "proof"][..]),
         (
             "activity",
-            &["activity", "event", "notice", "payout", "policy", "report"],
+            &[
+                "activity",
+                "event",
+                "notice",
+                "oversight",
+                "payout",
+                "policy",
+                "report",
+            ],
         ),
         (
             "redemption",

@@ -10,6 +10,7 @@
 
 mod cash;
 mod codes;
+mod oversight;
 mod people;
 mod refusal;
 mod report;

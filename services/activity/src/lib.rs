@@ -9,6 +9,7 @@
 //! - A grant that was decided reaches the ledger, once, however often either side is down. Verification waits for nobody.
 //! - The same `request_id` gets the same answer, and a refused call leaves nothing behind but its refusal.
 //! - Money-like changes take two people: who proposes one can't approve it, and who records a service late can't verify it.
+//! - No caller records more than their quota, and no local day of a member holds more than it may, whatever comes in at once.
 //! - Every change says who asked for it.
 //! - No fen is on two payouts, and none is captured that two people did not stand for; whatever dies in between, list and ledger agree in the end.
 //! - Names and phone numbers are sealed under keys that the database does not hold, and leave masked, or whole to someone who said why and is in the
@@ -29,6 +30,7 @@ mod grant;
 mod ledger;
 mod member;
 mod notice;
+mod oversight;
 mod payout;
 mod payout_relay;
 mod person;

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         Community,
         call::Call,
+        event::{Happened, NewEvent},
         refusal::{Refusal, Resource},
         report_rules::{Changed, Rules, RulesOf},
     },
@@ -66,6 +67,8 @@ impl Activity {
             at: self.clock.now(),
         };
         store::report_rules::set(&mut *tx, (community, programme), &rules, &changed).await?;
+        let event = NewEvent::of_settings(Happened::ReportSettingsSet, programme);
+        store::event::insert(tx, community, &[event]).await?;
         Ok(RulesOf {
             community,
             programme,

@@ -15,10 +15,13 @@ use crate::{
         event::NewEvent,
         member::Member,
         refusal::{Refusal, Resource},
-        service_record::{RecordFilter, RecordState, Role, ServiceRecord, Verdict, whole_minutes},
+        service_limits::{RecordingPeriods, ServiceSettings, whole_days},
+        service_record::{
+            Capacity, RecordFilter, RecordState, Role, ServiceRecord, Verdict, whole_minutes,
+        },
     },
     grant::Earner,
-    store::{self, member::NewHours},
+    store::{self, member::NewHours, oversight::Recorder},
 };
 
 /// A service to record.
@@ -32,6 +35,7 @@ pub(crate) struct NewServiceRecord {
     pub(crate) activity: String,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) ended_at: DateTime<Utc>,
+    pub(crate) evidence: Vec<String>,
 }
 
 /// Who decides on which record.
@@ -66,9 +70,21 @@ impl Activity {
     ) -> Result<ServiceRecord, Error> {
         let community = call.community;
         let not_found = |resource, id| Refusal::NotFound { resource, id };
-        store::programme::find(&mut *tx, community, new.programme)
+        let programme = store::programme::find(&mut *tx, community, new.programme)
             .await?
             .ok_or(not_found(Resource::Programme, new.programme))?;
+        let capacity = Capacity::of(call.by.roles);
+        let quota = service_settings(tx, community, programme.id)
+            .await?
+            .quota(capacity);
+        let recorder = Recorder {
+            community,
+            programme: programme.id,
+            subject: &call.by.subject,
+        };
+        if !quota.is_unlimited() {
+            store::oversight::lock_recorder(&mut *tx, recorder).await?;
+        }
         // Locked, so that nothing is recorded of someone who is being erased.
         store::member::lock(&mut *tx, community, new.member).await?;
         store::member::find(&mut *tx, community, new.member)
@@ -93,7 +109,14 @@ impl Activity {
             grant: None,
             created_at: self.clock.now(),
             recorded_by: Some(call.by.subject.clone()),
+            recorded_as: Some(capacity),
+            evidence: new.evidence,
         };
+        if !quota.is_unlimited() {
+            let periods = RecordingPeriods::at(record.created_at, programme.time_zone);
+            let recorded = store::oversight::recorded_minutes(&mut *tx, recorder, periods).await?;
+            quota.require(&record, recorded, periods)?;
+        }
         match store::service_record::insert(&mut *tx, &record).await {
             Ok(()) => {}
             Err(error) if runtime::constraint(&error) == Some("service_record_pk") => {
@@ -144,6 +167,8 @@ impl Activity {
                 id: record.programme,
             })?;
         let record = record.verify(&member, programme.second_person_days, &verdict)?;
+        let settings = service_settings(tx, community, programme.id).await?;
+        settings.require_evidence(&record)?;
         if let Some(verified) = store::service_record::find_overlapping(&mut *tx, &record).await? {
             return Err(Refusal::ServiceOverlap {
                 record: record.id,
@@ -151,6 +176,9 @@ impl Activity {
             }
             .into());
         }
+        let span = whole_days(&record, programme.time_zone);
+        let verified = store::service_record::verified_spans(&mut *tx, &record, span).await?;
+        settings.require_room(&record, programme.time_zone, &verified)?;
         decided(tx, &record).await?;
         enter_hours(tx, &record, &member, record.minutes).await?;
         let earner = Earner::of_service(&record);
@@ -267,8 +295,18 @@ impl Activity {
     }
 }
 
+/// The settings by which a programme takes services.
+async fn service_settings(
+    tx: &mut PgConnection,
+    community: Community,
+    programme: Uuid,
+) -> Result<ServiceSettings, Error> {
+    let found = store::oversight::find_settings(&mut *tx, community, programme).await?;
+    Ok(found.map(|found| found.settings).unwrap_or_default())
+}
+
 /// Locks a record and then its member.
-async fn lock_record(
+pub(crate) async fn lock_record(
     tx: &mut PgConnection,
     community: Community,
     id: Uuid,

@@ -14,6 +14,7 @@ use proto::{
     activity::v1::{
         activity_event_service_client::ActivityEventServiceClient,
         activity_service_client::ActivityServiceClient, notice_service_client::NoticeServiceClient,
+        oversight_service_client::OversightServiceClient,
         policy_service_client::PolicyServiceClient, report_service_client::ReportServiceClient,
     },
     ledger::v1::ledger_service_client::LedgerServiceClient,
@@ -116,6 +117,8 @@ pub struct Clients {
     pub activity_events: ActivityEventServiceClient<Client>,
     /// Of activity's notices.
     pub notices: NoticeServiceClient<Client>,
+    /// Of activity's oversight of services.
+    pub oversight: OversightServiceClient<Client>,
     /// Of activity's looks at policies.
     pub policies: PolicyServiceClient<Client>,
     /// Of activity's problem reports.
@@ -157,6 +160,7 @@ impl Dial {
             ledger: LedgerServiceClient::new(ledger),
             activity_events: ActivityEventServiceClient::new(activity.clone()),
             notices: NoticeServiceClient::new(activity.clone()),
+            oversight: OversightServiceClient::new(activity.clone()),
             policies: PolicyServiceClient::new(activity.clone()),
             reports: ReportServiceClient::new(activity.clone()),
             activity: ActivityServiceClient::new(activity),

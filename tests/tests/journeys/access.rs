@@ -3,6 +3,7 @@
 mod of_event;
 mod of_payout;
 mod of_report;
+mod of_service;
 mod of_settlement;
 mod of_till;
 mod of_wish;
@@ -170,15 +171,6 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
         "GetMember" => json!({"name": member}),
         "RevealMember" | "EraseMember" => json!({"name": member, "reason": "no"}),
         "ListHourEntries" => json!({"parent": member}),
-        "CreateServiceRecord" => json!({"parent": parent, "serviceRecord": {
-            "programme": programme, "member": member, "role": "SERVICE_ROLE_MEMBER", "category": "care",
-            "activity": "A walk", "startTime": "2026-03-01T01:00:00Z", "endTime": "2026-03-01T02:00:00Z",
-        }}),
-        "VerifyServiceRecord" | "GetServiceRecord" => json!({"name": corner.record}),
-        "RejectServiceRecord" | "RevokeServiceRecord" => {
-            json!({"name": corner.record, "reason": "no"})
-        }
-        "ListServiceRecords" => json!({"parent": parent, "member": member}),
         "GetGrant" | "ExplainGrant" => json!({"name": corner.grant}),
         "ListGrants" => json!({"parent": programme, "member": member}),
         "CreateMerchant" => json!({
@@ -255,6 +247,7 @@ fn request(world: &World, corner: &Corner, method: &str, role: Option<Role>) -> 
             .or_else(|| of_settlement::request(world, merchant, other))
             .or_else(|| of_payout::request(world, member, other))
             .or_else(|| of_till::request(world, corner, other))
+            .or_else(|| of_service::request(world, (&corner.record, member), other))
             .unwrap_or_else(|| of_wish::request(world, corner, other, role)),
     };
     let fields = request.as_object_mut().unwrap();

@@ -13,6 +13,7 @@ mod two_people;
 
 mod earning;
 mod expiring;
+mod fake_hours;
 mod hours;
 mod policies;
 mod waiting;

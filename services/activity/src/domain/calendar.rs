@@ -22,6 +22,29 @@ pub fn expiry(now: DateTime<Utc>, months: u32, zone: Tz) -> Option<DateTime<Utc>
     first_instant(day, zone)
 }
 
+/// A local day, from its first instant to that of the next one; the end of time, beyond the calendar.
+pub fn day_span(day: NaiveDate, zone: Tz) -> (DateTime<Utc>, DateTime<Utc>) {
+    span(Some(day), day.succ_opt(), zone)
+}
+
+/// A local month, in the same way.
+pub fn month_span(day: NaiveDate, zone: Tz) -> (DateTime<Utc>, DateTime<Utc>) {
+    let first = month_start(day);
+    span(Some(first), first.checked_add_months(Months::new(1)), zone)
+}
+
+fn span(
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    zone: Tz,
+) -> (DateTime<Utc>, DateTime<Utc>) {
+    let instant = |day: Option<NaiveDate>| {
+        day.and_then(|day| first_instant(day, zone))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+    };
+    (instant(from), instant(to))
+}
+
 /// The first instant of a local day, or after it when the clocks skip the whole day; the earlier one when there are two
 /// midnights.
 pub fn first_instant(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {

@@ -26,11 +26,14 @@ pub enum Happened {
     MemberErased,
     PolicyRevision(RevisionState),
     ServiceRecord(RecordState),
+    ServiceEvidenceAdded,
     Grant(GrantState),
     Adjustment(AdjustmentState),
     Report(EventKind),
     Payout(PayoutState),
     NoticeRecorded,
+    ServiceSettingsSet,
+    ReportSettingsSet,
 }
 
 impl Happened {
@@ -49,6 +52,7 @@ impl Happened {
             Self::ServiceRecord(RecordState::Verified) => "service_record_verified",
             Self::ServiceRecord(RecordState::Rejected) => "service_record_rejected",
             Self::ServiceRecord(RecordState::Revoked) => "service_record_revoked",
+            Self::ServiceEvidenceAdded => "service_evidence_added",
             Self::Grant(GrantState::Empty) => "grant_empty",
             Self::Grant(GrantState::AwaitingBudget) => "grant_awaiting_budget",
             Self::Grant(GrantState::Pending) => "grant_pending",
@@ -81,6 +85,8 @@ impl Happened {
             Self::Payout(PayoutState::Confirmed) => "payout_confirmed",
             Self::Payout(PayoutState::Cancelled) => "payout_cancelled",
             Self::NoticeRecorded => "notice_recorded",
+            Self::ServiceSettingsSet => "service_settings_set",
+            Self::ReportSettingsSet => "report_settings_set",
         }
     }
 }
@@ -164,6 +170,23 @@ impl NewEvent {
             happened: Happened::ServiceRecord(record.state),
             subject: format!("serviceRecords/{}", record.id),
             member: Some(record.member),
+        }
+    }
+
+    /// A service record has more evidence.
+    pub fn of_evidence(record: &ServiceRecord) -> Self {
+        Self {
+            happened: Happened::ServiceEvidenceAdded,
+            ..Self::of_record(record)
+        }
+    }
+
+    /// Settings of a programme were set.
+    pub fn of_settings(happened: Happened, programme: Uuid) -> Self {
+        Self {
+            happened,
+            subject: format!("programmes/{programme}"),
+            member: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! contract.
 
 pub mod adjustment;
+pub mod anomaly;
 pub mod calendar;
 pub mod call;
 pub mod comparison;
@@ -22,6 +23,7 @@ pub mod report;
 pub mod report_rules;
 pub mod report_step;
 pub mod revision;
+pub mod service_limits;
 pub mod service_record;
 pub mod simulation;
 pub mod waiting;

@@ -1,6 +1,6 @@
 //! Why a well-formed call is refused. A refusal is stored as the call's answer, so it carries values only.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -56,6 +56,32 @@ pub enum Refusal {
     /// A verified record of the member covers a part of the same time.
     #[error("service record {record} overlaps the member's verified record {verified}")]
     ServiceOverlap { record: Uuid, verified: Uuid },
+    /// Whoever records has recorded enough for a day or a month.
+    #[error("{limit_minutes} minutes may be recorded in a {}, {left_minutes} are left, not {minutes}", period.word())]
+    RecorderQuotaExceeded {
+        programme: Uuid,
+        period: QuotaPeriod,
+        limit_minutes: i64,
+        left_minutes: i64,
+        minutes: i64,
+        reset_at: DateTime<Utc>,
+    },
+    /// The member's day is full.
+    #[error(
+        "the member's {date} may hold {limit_minutes} minutes, {left_minutes} are left for service record {record}"
+    )]
+    MemberDayExceeded {
+        record: Uuid,
+        date: NaiveDate,
+        limit_minutes: i64,
+        left_minutes: i64,
+    },
+    /// Nothing shows that it took place.
+    #[error("service record {record} is {} and needs evidence", why.word())]
+    EvidenceRequired { record: Uuid, why: EvidenceReason },
+    /// There is enough evidence.
+    #[error("service record {record} can have {limit} pieces of evidence")]
+    EvidenceLimit { record: Uuid, limit: usize },
     /// Nobody can tell any more who the member was.
     #[error("member {member} was erased")]
     MemberErased { member: Uuid },
@@ -133,6 +159,40 @@ pub enum ReportRefusal {
     /// Enough was added.
     #[error("report {report} has {limit} additions already")]
     DetailLimit { report: Uuid, limit: i32 },
+}
+
+/// Over what a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QuotaPeriod {
+    Day,
+    Month,
+}
+
+impl QuotaPeriod {
+    /// The English word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// Why a service needs evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EvidenceReason {
+    Long,
+    Late,
+}
+
+impl EvidenceReason {
+    /// The English word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Long => "long",
+            Self::Late => "late",
+        }
+    }
 }
 
 /// What kind of thing a refusal speaks of.

@@ -1,6 +1,7 @@
 //! Service records: PENDING → VERIFIED | REJECTED, VERIFIED → REVOKED, each by someone other than the volunteer.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use runtime::Roles;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,6 +18,29 @@ use super::{
 pub enum Role {
     Member,
     Leader,
+}
+
+/// In what capacity somebody records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Capacity {
+    Member,
+    Leader,
+    Staff,
+}
+
+impl Capacity {
+    /// The one that reaches furthest.
+    pub fn of(roles: Roles) -> Self {
+        if roles.has(runtime::Role::Staff) {
+            Self::Staff
+        } else if roles.has(runtime::Role::Leader) {
+            Self::Leader
+        } else {
+            Self::Member
+        }
+    }
 }
 
 /// Where a record stands.
@@ -66,6 +90,12 @@ pub struct ServiceRecord {
     /// Who recorded it; `None`: from before callers were known.
     #[serde(default)]
     pub recorded_by: Option<String>,
+    /// In what capacity; `None`: from before that was kept.
+    #[serde(default)]
+    pub recorded_as: Option<Capacity>,
+    /// References to what shows that it took place.
+    #[serde(default)]
+    pub evidence: Vec<String>,
 }
 
 /// Which records a list is of.
@@ -94,6 +124,26 @@ pub fn whole_minutes(started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> i64 
 }
 
 impl ServiceRecord {
+    /// How much evidence a record has at most.
+    pub const MOST_EVIDENCE: usize = 10;
+
+    /// Adds evidence to a PENDING record, what it has already not again.
+    pub fn add_evidence(mut self, more: Vec<String>) -> Result<Self, Refusal> {
+        self.require(RecordState::Pending)?;
+        for evidence in more {
+            if !self.evidence.contains(&evidence) {
+                self.evidence.push(evidence);
+            }
+        }
+        if self.evidence.len() > Self::MOST_EVIDENCE {
+            return Err(Refusal::EvidenceLimit {
+                record: self.id,
+                limit: Self::MOST_EVIDENCE,
+            });
+        }
+        Ok(self)
+    }
+
     /// Lets a PENDING record count. One that was recorded late, later than so many days after it ended, takes two people.
     pub fn verify(
         self,
@@ -142,14 +192,7 @@ impl ServiceRecord {
         member: &Member,
         verdict: &Verdict<'_>,
     ) -> Result<Self, Refusal> {
-        if self.state != from {
-            return Err(Refusal::WrongState {
-                resource: Resource::ServiceRecord,
-                id: self.id,
-                state: self.state.word().to_owned(),
-                needed: from.word().to_owned(),
-            });
-        }
+        self.require(from)?;
         if verdict.is_member || names_member(verdict.by, member) {
             return Err(Refusal::SelfVerification { record: self.id });
         }
@@ -159,6 +202,18 @@ impl ServiceRecord {
             decided_at: Some(verdict.at),
             reason: verdict.reason.map(str::to_owned),
             ..self
+        })
+    }
+
+    fn require(&self, needed: RecordState) -> Result<(), Refusal> {
+        if self.state == needed {
+            return Ok(());
+        }
+        Err(Refusal::WrongState {
+            resource: Resource::ServiceRecord,
+            id: self.id,
+            state: self.state.word().to_owned(),
+            needed: needed.word().to_owned(),
         })
     }
 }
@@ -209,6 +264,8 @@ mod tests {
             grant: None,
             created_at: DateTime::UNIX_EPOCH,
             recorded_by: None,
+            recorded_as: None,
+            evidence: Vec::new(),
         }
     }
 
@@ -270,6 +327,21 @@ mod tests {
         assert!(verify(unknown, "STAFF01").is_ok());
         let rejected = late(8).reject(&member(), &verdict("STAFF01"));
         assert!(rejected.is_ok(), "it counts for nothing");
+    }
+
+    #[test]
+    fn evidence_is_added_once_and_only_before_the_decision() {
+        let some = |count: usize| (0..count).map(|number| format!("photo-{number}")).collect();
+        let added = record(RecordState::Pending).add_evidence(some(9)).unwrap();
+        let added = added.add_evidence(some(10)).unwrap();
+        assert_eq!(added.evidence, some(10) as Vec<String>);
+        let limit = Refusal::EvidenceLimit {
+            record: added.id,
+            limit: 10,
+        };
+        assert_eq!(added.add_evidence(some(11)), Err(limit));
+        let verified = record(RecordState::Verified).add_evidence(some(1));
+        assert!(matches!(verified, Err(Refusal::WrongState { .. })));
     }
 
     #[test]

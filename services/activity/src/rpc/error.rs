@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::report_error;
 use crate::{
     Error,
-    domain::refusal::{Refusal, Resource},
+    domain::refusal::{EvidenceReason, QuotaPeriod, Refusal, Resource},
     ledger,
 };
 
@@ -217,6 +217,79 @@ fn naming(refusal: &Refusal) -> Naming {
             metadata: vec![
                 ("service_record", record.to_string()),
                 ("verified", verified.to_string()),
+            ],
+        },
+        Refusal::RecorderQuotaExceeded {
+            programme,
+            period,
+            limit_minutes,
+            left_minutes,
+            minutes,
+            reset_at,
+        } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "RECORDER_QUOTA_EXCEEDED",
+            text_zh: {
+                let period = match period {
+                    QuotaPeriod::Day => "日",
+                    QuotaPeriod::Month => "月",
+                };
+                format!(
+                    "每{period}最多记录 {limit_minutes} 分钟，还剩 {left_minutes} 分钟，不足 {minutes} 分钟"
+                )
+            },
+            metadata: [
+                of(Resource::Programme, programme),
+                vec![
+                    ("period", period.word().to_ascii_uppercase()),
+                    ("limit_minutes", limit_minutes.to_string()),
+                    ("left_minutes", left_minutes.to_string()),
+                    ("minutes", minutes.to_string()),
+                    ("reset_time", reset_at.to_rfc3339()),
+                ],
+            ]
+            .concat(),
+        },
+        Refusal::MemberDayExceeded {
+            record,
+            date,
+            limit_minutes,
+            left_minutes,
+        } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "MEMBER_DAY_EXCEEDED",
+            text_zh: format!(
+                "该成员 {date} 最多计 {limit_minutes} 分钟，服务记录 {record} 只剩 {left_minutes} 分钟可计"
+            ),
+            metadata: vec![
+                ("service_record", record.to_string()),
+                ("date", date.to_string()),
+                ("limit_minutes", limit_minutes.to_string()),
+                ("left_minutes", left_minutes.to_string()),
+            ],
+        },
+        Refusal::EvidenceRequired { record, why } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "EVIDENCE_REQUIRED",
+            text_zh: {
+                let why = match why {
+                    EvidenceReason::Long => "时间较长",
+                    EvidenceReason::Late => "为补录",
+                };
+                format!("服务记录 {record} {why}，须先补充佐证材料")
+            },
+            metadata: vec![
+                ("service_record", record.to_string()),
+                ("why", why.word().to_ascii_uppercase()),
+            ],
+        },
+        Refusal::EvidenceLimit { record, limit } => Naming {
+            code: Code::FailedPrecondition,
+            reason: "EVIDENCE_LIMIT",
+            text_zh: format!("服务记录 {record} 最多有 {limit} 份佐证材料"),
+            metadata: vec![
+                ("service_record", record.to_string()),
+                ("limit", limit.to_string()),
             ],
         },
         Refusal::MemberErased { member } => Naming {

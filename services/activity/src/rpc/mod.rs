@@ -9,6 +9,7 @@ mod grant;
 mod member;
 mod notice;
 mod notice_detail;
+mod oversight;
 mod own;
 mod payout;
 mod policy;
@@ -30,6 +31,7 @@ use proto::activity::v1::{
     activity_event_service_server::ActivityEventServiceServer,
     activity_service_server::{ActivityService, ActivityServiceServer},
     notice_service_server::NoticeServiceServer,
+    oversight_service_server::OversightServiceServer,
     payout_service_server::PayoutServiceServer,
     policy_service_server::PolicyServiceServer,
     report_service_server::ReportServiceServer,
@@ -55,6 +57,7 @@ impl Activity {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
         let events = ActivityEventServiceServer::new(event::EventRpc(self.clone()));
+        let oversight = OversightServiceServer::new(oversight::OversightRpc(self.clone()));
         let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
         let payouts = PayoutServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -63,6 +66,7 @@ impl Activity {
         let routes = Routes::new(service)
             .add_service(notices)
             .add_service(events)
+            .add_service(oversight)
             .add_service(policies)
             .add_service(payouts)
             .add_service(reports);

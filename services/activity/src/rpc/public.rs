@@ -73,7 +73,11 @@ pub(super) async fn list(
     })
 }
 
-fn optional_date(fields: &mut Fields, field: &str, value: &Option<Date>) -> Option<NaiveDate> {
+pub(super) fn optional_date(
+    fields: &mut Fields,
+    field: &str,
+    value: &Option<Date>,
+) -> Option<NaiveDate> {
     let Date { year, month, day } = value.as_ref()?;
     let date = match (u32::try_from(*month), u32::try_from(*day)) {
         (Ok(month), Ok(day)) if (1..=9999).contains(year) => {
@@ -88,11 +92,15 @@ fn optional_date(fields: &mut Fields, field: &str, value: &Option<Date>) -> Opti
 
 /// The month of a day.
 fn month(date: NaiveDate) -> Date {
-    let first = month_start(date);
+    encode_date(month_start(date))
+}
+
+/// Writes a local day.
+pub(super) fn encode_date(date: NaiveDate) -> Date {
     let small = |number: u32| i32::try_from(number).expect("months and days are small numbers");
     Date {
-        year: first.year(),
-        month: small(first.month()),
-        day: small(first.day()),
+        year: date.year(),
+        month: small(date.month()),
+        day: small(date.day()),
     }
 }

@@ -1,7 +1,7 @@
 //! Service records.
 
 use chrono::TimeDelta;
-use proto::activity::v1 as pb;
+use proto::{access::v1 as access_pb, activity::v1 as pb};
 use runtime::{Access, Fields};
 use tonic::{Request, Status};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::{
     Activity,
     domain::{
         Community,
-        service_record::{RecordFilter, RecordState, Role, ServiceRecord},
+        service_record::{Capacity, RecordFilter, RecordState, Role, ServiceRecord},
     },
     service_record::{Decide, NewServiceRecord},
 };
@@ -68,6 +68,7 @@ pub(super) async fn create(
             "must not be in the future",
         );
     }
+    let evidence = read_evidence(&mut fields, &at("evidence"), &record.evidence);
     fields.finish()?;
     let Some(role) = role else {
         return Err(runtime::internal());
@@ -82,6 +83,7 @@ pub(super) async fn create(
         activity: name,
         started_at,
         ended_at,
+        evidence,
     };
     Ok(encode(activity.create_service_record(&call, new).await?))
 }
@@ -229,7 +231,7 @@ pub(super) fn encode_role(role: Role) -> i32 {
     }
 }
 
-fn encode(record: ServiceRecord) -> pb::ServiceRecord {
+pub(super) fn encode(record: ServiceRecord) -> pb::ServiceRecord {
     let community = record.community;
     let state = match record.state {
         RecordState::Pending => pb::ServiceRecordState::Pending,
@@ -257,7 +259,33 @@ fn encode(record: ServiceRecord) -> pb::ServiceRecord {
             .unwrap_or_default(),
         create_time: Some(runtime::timestamp(record.created_at)),
         recorded_by: record.recorded_by.unwrap_or_default(),
+        evidence: record.evidence,
+        recorded_as: encode_capacity(record.recorded_as),
     }
+}
+
+/// Reads references to what shows that a service took place.
+pub(super) fn read_evidence(fields: &mut Fields, field: &str, evidence: &[String]) -> Vec<String> {
+    let (count, most) = (evidence.len(), ServiceRecord::MOST_EVIDENCE);
+    if count > most {
+        fields.fail(field, format!("at most {most} of them, not {count}"));
+        return Vec::new();
+    }
+    let evidence = evidence.iter().enumerate();
+    evidence
+        .map(|(index, evidence)| fields.text(&format!("{field}[{index}]"), evidence, 200))
+        .collect()
+}
+
+/// Writes in what capacity a service was recorded.
+pub(super) fn encode_capacity(capacity: Option<Capacity>) -> i32 {
+    let role = match capacity {
+        Some(Capacity::Member) => access_pb::Role::Member,
+        Some(Capacity::Leader) => access_pb::Role::Leader,
+        Some(Capacity::Staff) => access_pb::Role::Staff,
+        None => access_pb::Role::Unspecified,
+    };
+    role.into()
 }
 
 pub(super) fn name(community: Community, id: Uuid) -> String {

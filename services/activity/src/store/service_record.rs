@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::Window;
 use crate::domain::{
     Community,
-    service_record::{RecordFilter, RecordState, Role, ServiceRecord},
+    service_limits::Span,
+    service_record::{Capacity, RecordFilter, RecordState, Role, ServiceRecord},
 };
 
 struct Row {
@@ -27,6 +28,8 @@ struct Row {
     grant_id: Option<Uuid>,
     created_at: DateTime<Utc>,
     recorded_by: Option<String>,
+    recorded_as: Option<Capacity>,
+    evidence: Vec<String>,
 }
 
 impl Row {
@@ -49,6 +52,8 @@ impl Row {
             grant: self.grant_id,
             created_at: self.created_at,
             recorded_by: self.recorded_by,
+            recorded_as: self.recorded_as,
+            evidence: self.evidence,
         }
     }
 }
@@ -60,8 +65,8 @@ pub async fn insert(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sqlx::Re
         -- activity.service_record_insert
         insert into activity.service_record
             (community_id, record_id, programme_id, member_id, role, category, activity, started_at, ended_at, minutes,
-            state, created_at, recorded_by)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            state, created_at, recorded_by, recorded_as, evidence)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         "#,
         record.community.0,
         record.id,
@@ -76,6 +81,8 @@ pub async fn insert(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sqlx::Re
         record.state as RecordState,
         record.created_at,
         record.recorded_by,
+        record.recorded_as as Option<Capacity>,
+        &record.evidence,
     )
     .execute(db)
     .await?;
@@ -110,7 +117,7 @@ pub async fn find(
         select record.record_id, record.programme_id, record.member_id, record.role as "role: Role", record.category,
             record.activity, record.started_at, record.ended_at, record.minutes, record.state as "state: RecordState",
             record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at,
-            record.recorded_by
+            record.recorded_by, record.recorded_as as "recorded_as: Capacity", record.evidence
         from activity.service_record as record
         left join activity.reward_grant as earned
             on earned.community_id = record.community_id and earned.record_id = record.record_id and earned.source = 'service'
@@ -137,7 +144,7 @@ pub async fn list(
         select record.record_id, record.programme_id, record.member_id, record.role as "role: Role", record.category,
             record.activity, record.started_at, record.ended_at, record.minutes, record.state as "state: RecordState",
             record.decided_by, record.decided_at, record.reason, earned.grant_id as "grant_id?", record.created_at,
-            record.recorded_by
+            record.recorded_by, record.recorded_as as "recorded_as: Capacity", record.evidence
         from activity.service_record as record
         left join activity.reward_grant as earned
             on earned.community_id = record.community_id and earned.record_id = record.record_id and earned.source = 'service'
@@ -182,6 +189,49 @@ pub async fn find_overlapping(
     )
     .fetch_optional(db)
     .await
+}
+
+/// From when to when the verified records of a record's member last that have a part in a span of time, in every programme. The member is locked,
+/// so it stays true.
+pub async fn verified_spans(
+    db: impl PgExecutor<'_>,
+    record: &ServiceRecord,
+    (from, to): Span,
+) -> sqlx::Result<Vec<Span>> {
+    let rows = sqlx::query!(
+        r#"
+        -- activity.service_record_verified_spans
+        select started_at, ended_at from activity.service_record
+        where community_id = $1 and member_id = $2 and state = 'verified'
+            and tstzrange(started_at, ended_at, '[)') && tstzrange($3, $4, '[)')
+        "#,
+        record.community.0,
+        record.member,
+        from,
+        to,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.started_at, row.ended_at))
+        .collect())
+}
+
+/// Writes the evidence of a locked record.
+pub async fn set_evidence(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- activity.service_record_set_evidence
+        update activity.service_record set evidence = $3 where community_id = $1 and record_id = $2
+        "#,
+        record.community.0,
+        record.id,
+        &record.evidence,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Writes what was decided on a locked record.

@@ -130,6 +130,7 @@ async fn what_an_erased_member_had_begun_goes_on_and_nothing_new_begins() {
         activity: "night round".to_owned(),
         started_at: start() - TimeDelta::hours(5),
         ended_at: start() - TimeDelta::hours(4),
+        evidence: vec![],
     };
     let call = world.call("CreateServiceRecord");
     let refused = world.activity.create_service_record(&call, record).await;

@@ -4,6 +4,7 @@
 mod adjusting;
 mod erasing;
 mod happening;
+mod oversight;
 mod payouts;
 mod persons;
 mod policies;
@@ -181,6 +182,7 @@ impl World {
             activity: "night round".to_owned(),
             started_at,
             ended_at: started_at + TimeDelta::hours(hours),
+            evidence: vec![],
         };
         let call = self.call("CreateServiceRecord");
         self.activity

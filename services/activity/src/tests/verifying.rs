@@ -319,6 +319,7 @@ async fn less_than_a_minute_is_verified_without_an_hours_line() {
         activity: "a moment".to_owned(),
         started_at: start() - TimeDelta::seconds(59),
         ended_at: start(),
+        evidence: vec![],
     };
     let call = world.call("CreateServiceRecord");
     let record = world
