@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "redemption",
             &[
                 "redemption",
+                "event",
                 "terminal",
                 "member_code",
                 "offline_code",

@@ -41,6 +41,7 @@ mod crash;
 mod outage;
 mod replicas;
 
+mod reversal_told;
 mod watching;
 
 mod dispatch;

@@ -317,9 +317,10 @@ async fn who_is_erased_meanwhile_is_waited_for_and_left_out() {
         .await
         .unwrap();
     let pool = world.pool.clone();
-    let locking = tokio::spawn(async move {
-        store::member::lock_there(&pool, world.community, &members).await
-    });
+    let locking =
+        tokio::spawn(
+            async move { store::member::lock_there(&pool, world.community, &members).await },
+        );
     tokio::task::yield_now().await;
     erasing.commit().await.unwrap();
     assert_eq!(locking.await.unwrap().unwrap(), members[..1]);
