@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "redemption",
             &[
                 "redemption",
+                "event",
                 "terminal",
                 "member_code",
                 "offline_code",

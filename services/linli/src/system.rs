@@ -19,6 +19,7 @@ use proto::{
     },
     ledger::v1::ledger_service_client::LedgerServiceClient,
     redemption::v1::{
+        redemption_event_service_client::RedemptionEventServiceClient,
         redemption_service_client::RedemptionServiceClient,
         settlement_service_client::SettlementServiceClient,
     },
@@ -125,6 +126,8 @@ pub struct Clients {
     pub reports: ReportServiceClient<Client>,
     /// Of redemption.
     pub redemption: RedemptionServiceClient<Client>,
+    /// Of what happens in redemption.
+    pub redemption_events: RedemptionEventServiceClient<Client>,
     /// Of redemption's settlement.
     pub settlement: SettlementServiceClient<Client>,
     /// Of wishes.
@@ -165,6 +168,7 @@ impl Dial {
             reports: ReportServiceClient::new(activity.clone()),
             activity: ActivityServiceClient::new(activity),
             settlement: SettlementServiceClient::new(redemption.clone()),
+            redemption_events: RedemptionEventServiceClient::new(redemption.clone()),
             redemption: RedemptionServiceClient::new(redemption),
             wish_events: WishEventServiceClient::new(wish.clone()),
             roster: BeneficiaryServiceClient::new(wish.clone()),

@@ -10,7 +10,7 @@ use sqlx::{Postgres, Transaction};
 
 use crate::{
     Error, Redemption,
-    domain::{Name, Refusal},
+    domain::{Name, News, Refusal},
     store::{self, Answer, Call, Outcome},
 };
 
@@ -115,17 +115,18 @@ impl Redemption {
         Err(Stop::Known(outcome))
     }
 
-    /// Keeps the answer and commits.
+    /// Keeps the answer and commits, with what the call made happen.
     pub(crate) async fn finish<T: Serialize>(
         &self,
         mut tx: Transaction<'static, Postgres>,
         call: &Call,
         answer: T,
+        news: News,
     ) -> Result<T, Stop> {
         let json = serde_json::to_vec(&answer)
             .map_err(|error| Error::Broken(format!("an answer to keep: {error}")))?;
         store::answer_set(&mut tx, call.community, call.request_id, &json).await?;
-        tx.commit().await?;
+        self.commit(tx, call.community, &news).await?;
         Ok(answer)
     }
 

@@ -14,7 +14,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, Redemption,
-    domain::{Adjustment, KnownStep, Line, MerchantAccount, Name, Posting, Settlement, Statement},
+    domain::{
+        Adjustment, Happened, KnownStep, Line, MerchantAccount, Name, NewEvent, News, Posting,
+        Settlement, Statement,
+    },
     remote::PostingQuery,
     store::{self, Lease},
 };
@@ -277,7 +280,11 @@ impl Redemption {
             }
         };
         store::settlement_update(&mut tx, &next, now + LEASE).await?;
-        tx.commit().await?;
+        let news = match is_last {
+            true => NewEvent::of_statement(Happened::StatementClosed, name).into(),
+            false => News::none(),
+        };
+        self.commit(tx, of.community, &news).await?;
         if is_last {
             let (merchant, date, count) = (of.merchant, name.date, statement.line_count);
             tracing::info!(merchant.id = %merchant, "Closed {date} of merchant {merchant}: {count} lines");
@@ -317,7 +324,7 @@ fn first_at(postings: &[Posting], adjustments: &[Adjustment]) -> Option<DateTime
 }
 
 /// Twice as long after each failure.
-fn pause_after(attempts: i32) -> TimeDelta {
+pub(crate) fn pause_after(attempts: i32) -> TimeDelta {
     let doublings = attempts.clamp(1, 16) - 1;
     TimeDelta::seconds(1 << doublings).min(LAST_PAUSE)
 }

@@ -7,7 +7,8 @@
 //!
 //! One method a use case, named like its RPC: merchants and agreements in `merchant`, offers in `offer`, `hold_redemption` and `redeem`
 //! in `take`, everything after that in `redemption`, statements in `settlement`. Offers are taken many at a time, by the `engine`. What happens
-//! between a decision and the ledger's answer is in `settle`; what goes on without a call is in `recovery` and `closing`.
+//! between a decision and the ledger's answer is in `settle`; what goes on without a call is in `recovery`, `closing` and `telling`. Every transaction
+//! that makes something happen ends in `event`.
 
 mod audit;
 mod call;
@@ -15,6 +16,7 @@ mod closing;
 pub mod domain;
 mod engine;
 mod error;
+mod event;
 mod limits;
 mod member_code;
 mod members;
@@ -31,6 +33,7 @@ mod settle;
 mod settlement;
 mod store;
 mod take;
+mod telling;
 mod terminal;
 
 #[cfg(test)]
@@ -51,6 +54,7 @@ use runtime::{Client, Clock, Ids, Nudge};
 use sqlx::PgPool;
 
 use engine::Engine;
+use event::Publisher;
 use limits::Counters;
 use members::Members;
 use owners::KnownOwners;
@@ -71,6 +75,7 @@ pub struct Redemption {
     owners: KnownOwners,
     engine: Engine,
     recovery: Nudge,
+    publisher: Publisher,
     counters: Counters,
     offline: Offline,
 }
@@ -79,9 +84,15 @@ impl Redemption {
     /// Makes the service from what it needs.
     pub fn new(pool: PgPool, clock: Clock, ids: Ids, ledger: Client, activity: Client) -> Self {
         let counters = Counters::new(Limits::default(), &clock);
-        let recovery = Nudge::default();
+        let (recovery, publisher) = (Nudge::default(), Publisher::default());
         Self {
-            engine: Engine::new(pool.clone(), clock.clone(), ids.clone(), recovery.clone()),
+            engine: Engine::new(
+                pool.clone(),
+                clock.clone(),
+                ids.clone(),
+                recovery.clone(),
+                publisher.clone(),
+            ),
             members: Members::default(),
             owners: KnownOwners::default(),
             pool,
@@ -90,6 +101,7 @@ impl Redemption {
             ledger: Ledger::new(ledger),
             activity: Activity::new(activity),
             recovery,
+            publisher,
             counters,
             offline: Offline::default(),
         }

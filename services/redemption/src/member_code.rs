@@ -13,8 +13,8 @@ use crate::{
     Error, Redemption,
     call::Stop,
     domain::{
-        CODE_TIME, Card, CardState, Counter, HANDLE_TIME, Handle, Member, MemberCode, Name, Offer,
-        Pin, PinHash, Refusal, Resource, Shown, band,
+        CODE_TIME, Card, CardChange, CardState, Counter, HANDLE_TIME, Handle, Member, MemberCode,
+        Name, NewEvent, News, Offer, Pin, PinHash, Refusal, Resource, Shown, band,
     },
     remote::Purse,
     store::{self, Call, CardSecrets, Page},
@@ -84,7 +84,8 @@ impl Redemption {
                 store::member_code_sweep(&mut tx, member, now - REMEMBERED).await?;
                 store::member_code_put(&mut tx, member, call.request_id, (hash, until)).await?;
                 let (hash, what) = (hash.0, until);
-                self.finish(tx, &call, Made { hash, what }).await
+                self.finish(tx, &call, Made { hash, what }, News::none())
+                    .await
             })
             .await?;
         // It was made before: then that code is lost, and this one takes its place.
@@ -135,7 +136,7 @@ impl Redemption {
                     expires_at: self.clock.now() + HANDLE_TIME,
                 };
                 store::handle_insert(&mut tx, &handle).await?;
-                self.finish(tx, &call, handle).await
+                self.finish(tx, &call, handle, News::none()).await
             })
             .await?;
         // A repeated call may come late; what a till is told of a member it is told for a short time.
@@ -191,7 +192,11 @@ impl Redemption {
         let (card, refusal) = card.miss();
         store::card_update(&mut tx, &card).await?;
         store::answer_set_refusal(&mut tx, call, &refusal).await?;
-        tx.commit().await?;
+        let news = match card.state {
+            CardState::Blocked => News::of_card(CardChange::Blocked, &card, self.ids.next()),
+            CardState::Active | CardState::Revoked => News::none(),
+        };
+        self.commit(tx, community, &news).await?;
         if card.state == CardState::Blocked {
             tracing::warn!(card.id = %id, "Blocked member card {id}: too many wrong PINs");
         }
@@ -318,7 +323,7 @@ impl Redemption {
                     return Err(Refusal::MemberErased.into());
                 }
                 let mut tx = self.begin(&call).await?;
-                store::card_revoke_all(&mut tx, member).await?;
+                let before = store::card_revoke_all(&mut tx, member).await?;
                 let card = Card {
                     community: member.community,
                     id: self.ids.next(),
@@ -333,8 +338,13 @@ impl Redemption {
                     Some("member_card_one") => Error::Conflict,
                     _ => Error::Store(error),
                 })?;
+                let mut news = News::of_card(CardChange::Created, &card, self.ids.next());
+                let revoked = before.iter();
+                let revoked = revoked.map(|card| NewEvent::of_card(CardChange::Revoked, card));
+                news.events.splice(..0, revoked);
                 let hash = secrets.number.0;
-                self.finish(tx, &call, Made { hash, what: card }).await
+                self.finish(tx, &call, Made { hash, what: card }, news)
+                    .await
             })
             .await?;
         let name = Name {
@@ -342,8 +352,10 @@ impl Redemption {
             ..member
         };
         if made.hash != secrets.number.0 {
-            let mut conn = self.pool.acquire().await?;
-            store::card_set_secrets(&mut conn, name, secrets).await?;
+            let mut tx = self.pool.begin().await?;
+            store::card_set_secrets(&mut tx, name, secrets).await?;
+            let news = News::of_card(CardChange::PinReset, &made.what, self.ids.next());
+            self.commit(tx, name.community, &news).await?;
         }
         Ok((self.find_card(name).await?, number, pin))
     }
@@ -361,7 +373,8 @@ impl Redemption {
                 store::card_update(&mut tx, &card).await?;
                 store::card_set_pin(&mut tx, name, hashed).await?;
                 let hash = hashed.hash;
-                self.finish(tx, &call, Made { hash, what: () }).await
+                let news = News::of_card(CardChange::PinReset, &card, self.ids.next());
+                self.finish(tx, &call, Made { hash, what: () }, news).await
             })
             .await?;
         if made.hash != hashed.hash {
@@ -372,7 +385,8 @@ impl Redemption {
                 .reset()?;
             store::card_update(&mut tx, &card).await?;
             store::card_set_pin(&mut tx, name, hashed).await?;
-            tx.commit().await?;
+            let news = News::of_card(CardChange::PinReset, &card, self.ids.next());
+            self.commit(tx, name.community, &news).await?;
         }
         Ok(pin)
     }
@@ -386,7 +400,8 @@ impl Redemption {
                 .ok_or(Error::not_found(Resource::MemberCard, name))?
                 .revoke()?;
             store::card_update(&mut tx, &card).await?;
-            self.finish(tx, &call, card).await
+            let news = News::of_card(CardChange::Revoked, &card, self.ids.next());
+            self.finish(tx, &call, card, news).await
         })
         .await
     }

@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     Error, Redemption,
-    domain::{Agreement, Merchant, MerchantState, MerchantStep, Name, Refusal, Resource},
+    domain::{
+        Agreement, Happened, Merchant, MerchantState, MerchantStep, Name, NewEvent, Refusal,
+        Resource,
+    },
     store::{self, Call, Page, SummaryRow},
 };
 
@@ -57,7 +60,8 @@ impl Redemption {
                     }),
                     _ => Error::Store(error),
                 })?;
-            self.finish(tx, &call, merchant).await
+            let event = NewEvent::of_merchant(Happened::MerchantCreated, &merchant);
+            self.finish(tx, &call, merchant, event.into()).await
         })
         .await
     }
@@ -106,7 +110,8 @@ impl Redemption {
                 .ok_or(not_found(name))?
                 .step(step)?;
             store::merchant_set_state(&mut tx, &merchant).await?;
-            self.finish(tx, &call, merchant).await
+            let event = NewEvent::of_merchant(Happened::Merchant(step), &merchant);
+            self.finish(tx, &call, merchant, event.into()).await
         })
         .await
     }
@@ -136,7 +141,8 @@ impl Redemption {
                     Some("agreement_pk") => exists(Resource::Agreement, agreement.id),
                     _ => Error::Store(error),
                 })?;
-            self.finish(tx, &call, agreement).await
+            let event = NewEvent::of_agreement(&agreement);
+            self.finish(tx, &call, agreement, event.into()).await
         })
         .await
     }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::{
     Error, Redemption,
     domain::{
-        Audience, Name, Offer, OfferState, OfferStep, Refusal, Resource, Settlement,
-        check_spendable,
+        Audience, Happened, Name, NewEvent, Offer, OfferState, OfferStep, Refusal, Resource,
+        Settlement, check_spendable,
     },
     merchant,
     remote::{NewAccount, Programme},
@@ -73,7 +73,8 @@ impl Redemption {
             store::offer_revision_insert(&mut tx, &offer, self.price_of(&call)).await?;
             let settlement = Settlement::begin(&offer);
             store::settlement_insert(&mut tx, &settlement, offer.created_at).await?;
-            self.finish(tx, &call, offer).await
+            let event = NewEvent::of_offer(Happened::Offer(offer.state), &offer);
+            self.finish(tx, &call, offer, event.into()).await
         })
         .await
     }
@@ -153,38 +154,32 @@ impl Redemption {
 
     /// Hands an offer in for review.
     pub async fn submit_offer(&self, call: Call, name: Name) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.step(OfferStep::Submit))
-            .await
+        self.step_offer(call, name, OfferStep::Submit).await
     }
 
     /// Returns an offer from review to be written anew.
     pub async fn return_offer(&self, call: Call, name: Name) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.step(OfferStep::Return))
-            .await
+        self.step_offer(call, name, OfferStep::Return).await
     }
 
     /// Puts an offer in force.
     pub async fn activate_offer(&self, call: Call, name: Name) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.step(OfferStep::Activate))
-            .await
+        self.step_offer(call, name, OfferStep::Activate).await
     }
 
     /// Stops an offer for a while.
     pub async fn pause_offer(&self, call: Call, name: Name) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.step(OfferStep::Pause))
-            .await
+        self.step_offer(call, name, OfferStep::Pause).await
     }
 
     /// Lets a paused offer go on.
     pub async fn resume_offer(&self, call: Call, name: Name) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.step(OfferStep::Resume))
-            .await
+        self.step_offer(call, name, OfferStep::Resume).await
     }
 
     /// Ends an offer for good.
     pub async fn end_offer(&self, call: Call, name: Name) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.step(OfferStep::End))
-            .await
+        self.step_offer(call, name, OfferStep::End).await
     }
 
     /// Sets an offer's price from now on.
@@ -197,7 +192,8 @@ impl Redemption {
                 .revise(points)?;
             store::offer_update(&mut tx, &offer).await?;
             store::offer_revision_insert(&mut tx, &offer, self.price_of(&call)).await?;
-            self.finish(tx, &call, offer).await
+            let event = NewEvent::of_offer(Happened::OfferRevised, &offer);
+            self.finish(tx, &call, offer, event.into()).await
         })
         .await
     }
@@ -209,24 +205,35 @@ impl Redemption {
         name: Name,
         delta: i64,
     ) -> Result<Offer, Error> {
-        self.change_offer(call, name, |offer| offer.adjust_stock(delta))
-            .await
+        self.change_offer(call, name, |offer| {
+            Ok((Happened::OfferStockAdjusted, offer.adjust_stock(delta)?))
+        })
+        .await
+    }
+
+    async fn step_offer(&self, call: Call, name: Name, step: OfferStep) -> Result<Offer, Error> {
+        self.change_offer(call, name, |offer| {
+            let offer = offer.step(step)?;
+            Ok((Happened::Offer(offer.state), offer))
+        })
+        .await
     }
 
     async fn change_offer(
         &self,
         call: Call,
         name: Name,
-        change: impl FnOnce(Offer) -> Result<Offer, Refusal> + Send,
+        change: impl FnOnce(Offer) -> Result<(Happened, Offer), Refusal> + Send,
     ) -> Result<Offer, Error> {
         self.answered(&call, Deadline::default(), async {
             let mut tx = self.begin(&call).await?;
             let offer = store::offer_lock(&mut tx, name)
                 .await?
                 .ok_or(not_found(name))?;
-            let offer = change(offer)?;
+            let (happened, offer) = change(offer)?;
             store::offer_update(&mut tx, &offer).await?;
-            self.finish(tx, &call, offer).await
+            let event = NewEvent::of_offer(happened, &offer);
+            self.finish(tx, &call, offer, event.into()).await
         })
         .await
     }

@@ -15,8 +15,9 @@ use crate::{
     call::Stop,
     domain::{
         self, Audience, Cause, FORWARD_TIME, Hindrance, KeptOfflineCode, KnownBy, MOST_CODES,
-        Member, Name, OFFLINE_TIME, OfferState, OfflineCode, OfflineKeys, OfflineState, OfflineUse,
-        Order, Refusal, Resource, Stand, Taking, Till, Verdict, Way, check_spendable, has_come,
+        Member, Name, NewEvent, News, OFFLINE_TIME, OfferState, OfflineCode, OfflineKeys,
+        OfflineState, OfflineUse, Order, Refusal, Resource, Stand, Taking, Till, Verdict, Way,
+        check_spendable, has_come,
     },
     store::{self, Call, Needs, Outcome, Page},
 };
@@ -102,7 +103,8 @@ impl Redemption {
                     })?;
                     ids.push(kept.code.id);
                 }
-                self.finish(tx, &call, ids).await
+                let event = NewEvent::of_offline_codes(member);
+                self.finish(tx, &call, ids, event.into()).await
             })
             .await?;
         self.held_codes(member, &ids, deadline).await
@@ -253,7 +255,8 @@ impl Redemption {
         kept.covers(sold.points(sold.quantity))?;
         store::offline_code_use(&mut tx, code, (sold.id, sale.sold_at)).await?;
         store::write(&mut tx, &book).await?;
-        tx.commit().await?;
+        let news = News::of_book(&book, || self.ids.next());
+        self.commit(tx, call.community, &news).await?;
         if has_expired {
             self.recovery.nudge();
         }

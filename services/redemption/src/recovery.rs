@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::{
     Error, Redemption,
-    domain::Name,
+    domain::{Name, News},
     store::{self, Lease, Needs},
 };
 
@@ -23,9 +23,10 @@ const EVERY: Duration = Duration::from_secs(1);
 const LEASE: TimeDelta = TimeDelta::seconds(15);
 
 impl Redemption {
-    /// Starts the loops: one ends holds and settles what was left half done, one closes merchants' days.
+    /// Starts the loops: one ends holds and settles what was left half done, one closes merchants' days, one tells members what happened.
     pub fn spawn_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         self.spawn_closing(tasks, stop);
+        self.spawn_telling(tasks, stop);
         let service = self.clone();
         runtime::spawn_worker(
             tasks,
@@ -65,7 +66,8 @@ impl Redemption {
         let mut book = self.open(&mut tx, offer.community, &needs).await?;
         let stock_back = book.expire(&HashSet::from([offer.id]), || self.ids.next());
         store::write(&mut tx, &book).await?;
-        tx.commit().await?;
+        let news = News::of_book(&book, || self.ids.next());
+        self.commit(tx, offer.community, &news).await?;
         // None: someone else is at it.
         Ok(if stock_back > 0 {
             Progress::More

@@ -9,8 +9,8 @@ use crate::{
     Error, Redemption,
     call::Stop,
     domain::{
-        Decider, Deed, Dispute, Line, MerchantAccount, Name, Refusal, Resource, Settlement,
-        SettlementRefusal, Statement, StatementName, StatementState,
+        Decider, Deed, Dispute, Happened, Line, MerchantAccount, Name, NewEvent, News, Refusal,
+        Resource, Settlement, SettlementRefusal, Statement, StatementName, StatementState,
     },
     store::{self, Call, LineQuery, Page, StatementFilter},
 };
@@ -130,7 +130,8 @@ impl Redemption {
             let statement = self.lock_statement(&mut tx, name).await?;
             let confirmed = statement.confirm(self.deed(&call))?;
             store::statement_set_state(&mut tx, &confirmed).await?;
-            self.finish(tx, &call, confirmed).await
+            let event = NewEvent::of_statement(Happened::StatementConfirmed, name);
+            self.finish(tx, &call, confirmed, event.into()).await
         })
         .await
     }
@@ -160,7 +161,9 @@ impl Redemption {
             store::dispute_insert(&mut tx, name, line, &dispute).await?;
             store::statement_set_state(&mut tx, &disputed).await?;
             let dispute = Some(dispute);
-            self.finish(tx, &call, Line { dispute, ..found }).await
+            let event = NewEvent::of_statement(Happened::StatementDisputed, name);
+            let line = Line { dispute, ..found };
+            self.finish(tx, &call, line, event.into()).await
         })
         .await
     }
@@ -194,9 +197,22 @@ impl Redemption {
             let dispute = dispute.resolve((name, line), points, reason, decider)?;
             store::dispute_set_resolution(&mut tx, name, line, &dispute).await?;
             let open = store::dispute_count_open(&mut *tx, name).await?;
-            store::statement_set_state(&mut tx, &statement.resolved(open)).await?;
+            let resolved = statement.resolved(open);
+            store::statement_set_state(&mut tx, &resolved).await?;
+            let mut news = News::from(NewEvent::of_statement(
+                match points {
+                    Some(_) => Happened::DisputeAccepted,
+                    None => Happened::DisputeDeclined,
+                },
+                name,
+            ));
+            if resolved.state == StatementState::Closed {
+                let closed = NewEvent::of_statement(Happened::StatementClosed, name);
+                news.events.push(closed);
+            }
             let dispute = Some(dispute);
-            self.finish(tx, &call, Line { dispute, ..found }).await
+            self.finish(tx, &call, Line { dispute, ..found }, news)
+                .await
         })
         .await
     }
@@ -219,7 +235,8 @@ impl Redemption {
             };
             let paid = statement.pay(payer, reference, &adjusters)?;
             store::statement_set_state(&mut tx, &paid).await?;
-            self.finish(tx, &call, paid).await
+            let event = NewEvent::of_statement(Happened::StatementPaid, name);
+            self.finish(tx, &call, paid, event.into()).await
         })
         .await
     }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::{
     Error, Redemption,
     domain::{
-        Name, PAIRING_TIME, PairingCode, Refusal, Resource, Revoked, Store, Terminal, TerminalKey,
-        Thumbprint, Unbound,
+        Happened, Name, NewEvent, News, PAIRING_TIME, PairingCode, Refusal, Resource, Revoked,
+        Store, Terminal, TerminalKey, Thumbprint, Unbound,
     },
     merchant,
     store::{self, Call, KeyHolder, NewKey, Page},
@@ -100,7 +100,8 @@ impl Redemption {
                     _ => Error::Store(error),
                 },
             )?;
-            self.finish(tx, &call, made).await
+            let event = NewEvent::of_store(&made);
+            self.finish(tx, &call, made, event.into()).await
         })
         .await
     }
@@ -139,6 +140,7 @@ impl Redemption {
                     hash,
                     until: expires_at,
                 },
+                News::none(),
             )
             .await
         });
@@ -176,6 +178,7 @@ impl Redemption {
             .await?
             .ok_or(Error::not_found(Resource::Store, name(kept.store)))?;
         let certificate = new.certificate;
+        let mut news = News::none();
         let terminal = match (kept.used_by, kept.terminal) {
             // Its answer was lost.
             (Some(by), Some(id)) if by == call.request_id => {
@@ -203,6 +206,7 @@ impl Redemption {
                 store::terminal_insert(&mut tx, &terminal).await?;
                 let (made_by, used_by) = (name(kept.request_id), call.request_id);
                 store::pairing_code_use(&mut tx, made_by, used_by, terminal.id).await?;
+                news = NewEvent::of_terminal(Happened::TerminalPaired, &terminal).into();
                 terminal
             }
             _ => return Err(Refusal::PairingCodeUsed.into()),
@@ -214,7 +218,7 @@ impl Redemption {
             at: now,
         };
         store::terminal_key_put(&mut tx, name(terminal.id), call.request_id, put).await?;
-        tx.commit().await?;
+        self.commit(tx, community, &news).await?;
         let id = terminal.id;
         tracing::info!(terminal.id = %id, "Paired terminal {id}");
         let terminal = Terminal {
@@ -251,7 +255,9 @@ impl Redemption {
                 store::terminal_keys_retire(&mut tx, name, call.request_id, until).await?;
                 store::terminal_key_put(&mut tx, name, call.request_id, put).await?;
                 let hash = key.hash().0;
-                self.finish(tx, &call, Made { hash, until }).await
+                let event = NewEvent::of_terminal(Happened::TerminalKeyRotated, &terminal);
+                self.finish(tx, &call, Made { hash, until }, event.into())
+                    .await
             })
             .await?;
         if made.hash != key.hash().0 {
@@ -279,7 +285,8 @@ impl Redemption {
                 .ok_or(Error::not_found(Resource::Terminal, name))?
                 .revoke(revoked.at, revoked.reason.clone())?;
             store::terminal_revoke(&mut tx, name, &revoked).await?;
-            self.finish(tx, &call, terminal).await
+            let event = NewEvent::of_terminal(Happened::TerminalRevoked, &terminal);
+            self.finish(tx, &call, terminal, event.into()).await
         })
         .await
     }

@@ -44,6 +44,7 @@ mod crash;
 mod outage;
 mod replicas;
 
+mod reversal_told;
 mod watching;
 mod wish_told;
 

@@ -1,5 +1,7 @@
 //! What happens is heard of by whoever watches: in order, without a gap, once, and by nobody whom it does not concern.
 
+use std::sync::Arc;
+
 use journeys::{Member, World, at_once, heard, refused, send};
 use proto::activity::v1::{self as act, ActivityEventKind as Kind};
 use runtime::{Holder, Role};
@@ -65,32 +67,20 @@ async fn a_service_is_heard_of_from_its_record_to_its_points() {
 
 #[tokio::test]
 async fn who_watches_everything_misses_nothing_whatever_happens_at_once() {
-    let world = World::start().await;
+    let world = Arc::new(World::start().await);
     let mut events = watch(&world, staff(), 0, "").await;
-    let foundings: Vec<act::CreateTeamRequest> = (0..20)
-        .map(|number| act::CreateTeamRequest {
-            parent: world.community_name(),
-            team: Some(act::Team {
-                number: format!("T{number}"),
-                display_name: "Team".to_owned(),
-                ..Default::default()
-            }),
-            request_id: world.id(),
-            ..Default::default()
-        })
-        .collect();
-    let teams = at_once(20, |number| {
-        let (client, founding) = (world.clients.activity.clone(), foundings[number].clone());
-        async move { send!(client, create_team, founding).unwrap().name }
+    let members = at_once(20, |_| {
+        let world = world.clone();
+        async move { world.volunteer().register().await.name }
     })
     .await;
     // The programme and its policy come first.
     let told = heard(&mut events, 23).await;
     let sequences: Vec<i64> = told.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=23).collect::<Vec<_>>());
-    for team in &teams {
-        let of_team = told.iter().filter(|event| event.subject == *team);
-        assert_eq!(of_team.count(), 1, "{team}");
+    for member in &members {
+        let of_member = told.iter().filter(|event| event.member == *member);
+        assert_eq!(of_member.count(), 1, "{member}");
     }
 
     let mut again = watch(&world, staff(), 20, "").await;

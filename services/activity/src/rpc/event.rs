@@ -85,3 +85,74 @@ fn encode(community: Community, event: Event) -> pb::ActivityEvent {
         create_time: Some(runtime::timestamp(event.at)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        adjustment::AdjustmentState, event::Happened, grant::GrantState, payout::PayoutState,
+        report::EventKind, revision::RevisionState, service_record::RecordState,
+    };
+
+    #[test]
+    fn the_contract_knows_all_that_happens_and_nothing_else() {
+        let happened = [
+            Happened::ProgrammeCreated,
+            Happened::TeamCreated,
+            Happened::MemberCreated,
+            Happened::MemberErased,
+            Happened::PolicyRevision(RevisionState::Draft),
+            Happened::PolicyRevision(RevisionState::Active),
+            Happened::PolicyRevision(RevisionState::Retired),
+            Happened::PolicyRevision(RevisionState::Discarded),
+            Happened::ServiceRecord(RecordState::Pending),
+            Happened::ServiceRecord(RecordState::Verified),
+            Happened::ServiceRecord(RecordState::Rejected),
+            Happened::ServiceRecord(RecordState::Revoked),
+            Happened::Grant(GrantState::Empty),
+            Happened::Grant(GrantState::AwaitingBudget),
+            Happened::Grant(GrantState::Pending),
+            Happened::Grant(GrantState::Posted),
+            Happened::Grant(GrantState::Revoking),
+            Happened::Grant(GrantState::Revoked),
+            Happened::Adjustment(AdjustmentState::Proposed),
+            Happened::Adjustment(AdjustmentState::Approved),
+            Happened::Adjustment(AdjustmentState::Applied),
+            Happened::Adjustment(AdjustmentState::Declined),
+            Happened::Adjustment(AdjustmentState::Refused),
+            Happened::Report(EventKind::Submitted),
+            Happened::Report(EventKind::Detail),
+            Happened::Report(EventKind::Accepted),
+            Happened::Report(EventKind::Rejected),
+            Happened::Report(EventKind::Abuse),
+            Happened::Report(EventKind::Duplicate),
+            Happened::Report(EventKind::Referred),
+            Happened::Report(EventKind::Assigned),
+            Happened::Report(EventKind::HandedBack),
+            Happened::Report(EventKind::Started),
+            Happened::Report(EventKind::Progress),
+            Happened::Report(EventKind::Resolved),
+            Happened::Report(EventKind::Reopened),
+            Happened::Report(EventKind::Closed),
+            Happened::Report(EventKind::Rated),
+            Happened::Report(EventKind::Visibility),
+            Happened::Payout(PayoutState::Draft),
+            Happened::Payout(PayoutState::Exported),
+            Happened::Payout(PayoutState::Confirmed),
+            Happened::Payout(PayoutState::Cancelled),
+            Happened::NoticeRecorded,
+        ];
+        let words = happened.map(|happened| {
+            let word = happened.word().to_uppercase();
+            format!("ACTIVITY_EVENT_KIND_{word}")
+        });
+        let kinds = (1..).map_while(|number| ActivityEventKind::try_from(number).ok());
+        let names: Vec<&str> = kinds.map(|kind| kind.as_str_name()).collect();
+        for word in &words {
+            assert!(names.contains(&&word[..]), "{word}");
+        }
+        for name in &names {
+            assert!(words.iter().any(|word| word == name), "{name}");
+        }
+    }
+}

@@ -321,7 +321,9 @@ async fn a_members_day_holds_the_services_of_all_programmes_together() {
     };
     store::programme::insert(&world.pool, &other).await.unwrap();
     let call = world.call("SetServiceSettings");
-    let set = world.activity.set_service_settings(&call, other.id, half_days());
+    let set = world
+        .activity
+        .set_service_settings(&call, other.id, half_days());
     set.await.unwrap();
     let there = NewServiceRecord {
         programme: other.id,

@@ -19,10 +19,10 @@ use proto::{
     activity::v1 as act,
     google::r#type::Date,
     ledger::v1::{AccountKind, GetTrialBalanceRequest},
-    redemption::v1 as red,
+    redemption::v1::{self as red, redemption_service_client::RedemptionServiceClient},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use runtime::{Clock, Ids, Problem, timestamp};
+use runtime::{Client, Clock, Holder, Ids, Problem, Role, timestamp};
 use serde_json::{Map, Value};
 use sqlx::{Connection, PgConnection};
 use tonic::Status;
@@ -128,16 +128,27 @@ struct Counters {
     programme: String,
     offers: Vec<String>,
     members: Vec<String>,
+    /// Each member's own: whom somebody else names is told of it, as hardly any member at a counter is.
+    apps: Vec<RedemptionServiceClient<Client>>,
 }
 
 impl Counters {
     fn new(clients: Clients, ids: Ids) -> Self {
         let community = format!("communities/{}", ids.next());
         let name = |collection: &str| format!("{community}/{collection}/{}", ids.next());
+        let members: Vec<String> = (0..MEMBERS).map(|_| name("members")).collect();
+        let app = |member: &String| Holder {
+            resources: vec![member.clone()],
+            ..Holder::everywhere("app", [Role::Member])
+        };
+        let apps = members
+            .iter()
+            .map(|member| clients.of(app(member)).redemption);
         Self {
             programme: name("programmes"),
             offers: (0..SHOPS).map(|_| name("offers")).collect(),
-            members: (0..MEMBERS).map(|_| name("members")).collect(),
+            apps: apps.collect(),
+            members,
             clients,
             ids,
             community,
@@ -356,7 +367,7 @@ impl Counters {
             quantity: 1,
             ..Default::default()
         };
-        let held = call!(client, hold_redemption, hold).await;
+        let held = call!(self.apps[member], hold_redemption, hold).await;
         let held = held.map_err(|status| failure("HoldRedemption", &status))?;
         till.put(held.name);
         Ok(0)

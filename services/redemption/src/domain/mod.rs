@@ -4,9 +4,11 @@
 mod book;
 mod business_day;
 mod dispute;
+mod event;
 mod line;
 mod member_code;
 mod merchant;
+mod news;
 mod offer;
 mod offline_code;
 mod operation;
@@ -14,6 +16,7 @@ mod redemption;
 mod refusal;
 mod statement;
 mod step;
+mod telling;
 mod terminal;
 
 #[cfg(test)]
@@ -21,11 +24,13 @@ mod tests;
 
 pub use book::{Begun, Book, Changes, Hindrance, Stand, Taking, Undoing};
 pub use dispute::{Decider, Deed, Dispute, Resolution};
+pub use event::{Event, EventFilter, Happened, NewEvent};
 pub use line::{CELLS, Line, LineHash, LineKind, Origin};
 pub use member_code::{
     CODE_TIME, Card, CardState, HANDLE_TIME, Handle, MemberCode, Pin, PinHash, Shown, band,
 };
 pub use merchant::{Agreement, Merchant, MerchantState, MerchantStep};
+pub use news::News;
 pub use offer::{
     Audience, Counter, Member, MemberKind, Offer, OfferState, OfferStep, Zone, check_spendable,
 };
@@ -41,6 +46,7 @@ pub use statement::{
     StatementState, Totals,
 };
 pub use step::{Cause, KnownBy, Order, Reversal, Step, Till, Way};
+pub use telling::{CardChange, Content, Telling};
 pub use terminal::{
     KEY_PREFIX, PAIRING_TIME, PairingCode, Revoked, SecretHash, Store, Terminal, TerminalKey,
     Thumbprint, Unbound,

@@ -27,6 +27,7 @@ use self::worker::Worker;
 use crate::{
     Error,
     domain::{Begun, Settled, Step, Taking, Verdict},
+    event::Publisher,
     store::{Call, Outcome},
 };
 
@@ -74,6 +75,7 @@ struct Shared {
     clock: Clock,
     ids: Ids,
     recovery: Nudge,
+    publisher: Publisher,
     queues: Mutex<HashMap<Uuid, Queue>>,
 }
 
@@ -101,12 +103,19 @@ struct Waiting<W, R> {
 
 impl Engine {
     /// An engine on a pool whose connections work under the service's role.
-    pub fn new(pool: PgPool, clock: Clock, ids: Ids, recovery: Nudge) -> Self {
+    pub fn new(
+        pool: PgPool,
+        clock: Clock,
+        ids: Ids,
+        recovery: Nudge,
+        publisher: Publisher,
+    ) -> Self {
         Self(Arc::new(Shared {
             pool,
             clock,
             ids,
             recovery,
+            publisher,
             queues: Mutex::default(),
         }))
     }

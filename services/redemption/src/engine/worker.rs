@@ -10,7 +10,7 @@ use super::{
     Job, Shared,
     batch::{Batch, Failure, Replies},
 };
-use crate::store;
+use crate::{domain::News, store};
 
 /// How many jobs one commit takes in.
 const MAX_BATCH: usize = 256;
@@ -134,7 +134,9 @@ impl Worker {
         if !closed.is_empty() {
             store::answers_set(&mut tx, community, &closed).await?;
         }
-        tx.commit().await?;
+        let news = News::of_book(&book, || self.shared.ids.next());
+        let publisher = &self.shared.publisher;
+        publisher.commit(tx, community, &news, now).await?;
         if replies.stock_back > 0 {
             self.shared.recovery.nudge();
         }

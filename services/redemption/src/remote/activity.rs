@@ -1,15 +1,17 @@
-//! What this service asks of the activity service: who a member is, and what a programme's asset and time zone are.
+//! What this service asks of the activity service: who a member is, what a programme's asset and time zone are; and that it tells members something.
 
 use proto::activity::v1::{
-    GetMemberRequest, GetProgrammeRequest, MemberKind as Kind,
-    activity_service_client::ActivityServiceClient,
+    self as pb, CardEventKind, GetMemberRequest, GetProgrammeRequest, MemberKind as Kind,
+    activity_service_client::ActivityServiceClient, new_notice::Detail,
+    notice_service_client::NoticeServiceClient,
 };
 use runtime::{Client, Deadline};
 use tonic::Code;
+use uuid::Uuid;
 
 use super::{broken, call};
 use crate::{
-    domain::{Member, MemberKind, Name, Zone},
+    domain::{CardChange, Content, Member, MemberKind, Name, Telling, Zone},
     error::Error,
 };
 
@@ -17,7 +19,10 @@ const SERVICE: &str = "activity";
 
 /// A client of the activity service.
 #[derive(Debug, Clone)]
-pub struct Activity(ActivityServiceClient<Client>);
+pub struct Activity {
+    members: ActivityServiceClient<Client>,
+    notices: NoticeServiceClient<Client>,
+}
 
 /// What an offer takes from its programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +36,10 @@ pub struct Programme {
 impl Activity {
     /// Makes a client.
     pub fn new(client: Client) -> Self {
-        Self(ActivityServiceClient::new(client))
+        Self {
+            members: ActivityServiceClient::new(client.clone()),
+            notices: NoticeServiceClient::new(client),
+        }
     }
 
     /// Returns what a decision needs of a member; nothing when there is none.
@@ -49,7 +57,7 @@ impl Activity {
         let message = GetMemberRequest {
             name: format!("communities/{}/members/{}", name.community, name.id),
         };
-        let mut client = self.0.clone();
+        let mut client = self.members.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
             client.get_member(request).await
         });
@@ -85,7 +93,7 @@ impl Activity {
         let message = GetProgrammeRequest {
             name: format!("communities/{}/programmes/{}", name.community, name.id),
         };
-        let mut client = self.0.clone();
+        let mut client = self.members.clone();
         let answer = call(SERVICE, deadline, message, |request| async move {
             client.get_programme(request).await
         });
@@ -100,5 +108,77 @@ impl Activity {
             asset: programme.asset,
             time_zone,
         }))
+    }
+
+    /// Has members told, all or none; or says why activity never will. It tells each once, however often it is asked.
+    pub async fn record_notices(
+        &self,
+        community: Uuid,
+        tellings: &[&Telling],
+        deadline: Deadline,
+    ) -> Result<Result<(), String>, Error> {
+        let notices = tellings.iter().map(|telling| notice(community, telling));
+        let message = pb::RecordNoticesRequest {
+            parent: format!("communities/{community}"),
+            notices: notices.collect(),
+        };
+        let mut client = self.notices.clone();
+        let answer = call(SERVICE, deadline, message, |request| async move {
+            client.record_notices(request).await
+        });
+        let recorded = answer.await?;
+        Ok(recorded
+            .map(|_| ())
+            .map_err(|status| status.message().to_owned()))
+    }
+}
+
+fn notice(community: Uuid, telling: &Telling) -> pb::NewNotice {
+    let name = |kind, id| format!("communities/{community}/{kind}/{id}");
+    let detail = match &telling.content {
+        Content::RedemptionReversed {
+            redemption,
+            title,
+            programme,
+            quantity,
+            amount,
+            is_whole,
+        } => Detail::RedemptionReversed(pb::RedemptionReversed {
+            redemption: name("redemptions", *redemption),
+            title: title.clone(),
+            programme: name("programmes", *programme),
+            quantity: *quantity,
+            amount: *amount,
+            whole: *is_whole,
+        }),
+        Content::RedemptionAssisted {
+            redemption,
+            title,
+            programme,
+            amount,
+        } => Detail::RedemptionAssisted(pb::RedemptionAssisted {
+            redemption: name("redemptions", *redemption),
+            title: title.clone(),
+            programme: name("programmes", *programme),
+            amount: *amount,
+        }),
+        Content::CardChanged { card, change } => Detail::CardChanged(pb::CardChanged {
+            member_card: name("memberCards", *card),
+            kind: card_event(*change).into(),
+        }),
+    };
+    pb::NewNotice {
+        id: telling.id.to_string(),
+        member: name("members", telling.member),
+        detail: Some(detail),
+    }
+}
+
+fn card_event(change: CardChange) -> CardEventKind {
+    match change {
+        CardChange::Created => CardEventKind::Created,
+        CardChange::PinReset => CardEventKind::PinReset,
+        CardChange::Blocked => CardEventKind::Blocked,
+        CardChange::Revoked => CardEventKind::Revoked,
     }
 }

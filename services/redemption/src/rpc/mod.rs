@@ -1,6 +1,7 @@
 //! The contract `linli.redemption.v1`: requests into values, values into answers, errors into statuses. It decides nothing.
 
 mod audit;
+mod event;
 mod keys;
 mod member_code;
 mod merchant;
@@ -21,6 +22,7 @@ use proto::redemption::v1::{
     self as pb, DESCRIPTOR,
     member_code_service_server::MemberCodeServiceServer,
     offline_code_service_server::OfflineCodeServiceServer,
+    redemption_event_service_server::RedemptionEventServiceServer,
     redemption_service_server::{RedemptionService, RedemptionServiceServer},
     settlement_service_server::SettlementServiceServer,
     terminal_service_server::TerminalServiceServer,
@@ -29,8 +31,8 @@ use runtime::{Access, Deadline, Server};
 use tonic::{Request, Response, Status, service::Routes};
 
 use self::{
-    member_code::MemberCodeRpc, offline_code::OfflineCodeRpc, settlement::SettlementRpc,
-    terminal::TerminalRpc,
+    event::EventRpc, member_code::MemberCodeRpc, offline_code::OfflineCodeRpc,
+    settlement::SettlementRpc, terminal::TerminalRpc,
 };
 use crate::Redemption;
 
@@ -44,7 +46,8 @@ impl Redemption {
         let codes = OfflineCodeServiceServer::new(OfflineCodeRpc(self.clone()));
         let routes = routes.add_service(codes);
         let settlements = SettlementServiceServer::new(SettlementRpc::new(self.clone()));
-        let routes = routes.add_service(settlements);
+        let events = RedemptionEventServiceServer::new(EventRpc(self.clone()));
+        let routes = routes.add_service(settlements).add_service(events);
         let name = "linli.redemption.v1.RedemptionService";
         Server::new(name, routes, DESCRIPTOR).with_keys(keys::keys(self.clone()))
     }

@@ -21,6 +21,17 @@ pub(super) fn member(access: &Access, name: Name) -> Result<(), Status> {
     access.require(access.owns(name.community, MEMBERS, name.id))
 }
 
+/// Unless what is listed is about a member who is, or about a merchant that is: that list may not go by member, for it would say who a shop's visitors are.
+pub(super) fn list_of(
+    access: &Access,
+    community: Uuid,
+    (member, merchant): (Option<Uuid>, Option<Uuid>),
+) -> Result<(), Status> {
+    let owns = |kind, id: Option<Uuid>| id.is_some_and(|id| access.owns(community, kind, id));
+    let shops = member.is_none() && owns(MERCHANTS, merchant);
+    access.require(!access.is_limited() || shops || owns(MEMBERS, member))
+}
+
 /// Unless the card's member is.
 pub(super) async fn member_card(
     service: &Redemption,

@@ -225,11 +225,7 @@ pub(super) async fn list(
     };
     let mut asked = Asked::read(&mut fields, query, request.page_size, &request.page_token);
     fields.finish()?;
-    let asks_for = |kind, id: Option<Uuid>| id.is_some_and(|id| access.owns(community, kind, id));
-    // A shop's list by member would say who its visitors are.
-    let shops = filter.member.is_none() && asks_for(MERCHANTS, filter.merchant);
-    let own = asks_for(MEMBERS, filter.member) || shops;
-    access.require(own || !access.is_limited())?;
+    own::list_of(access, community, (filter.member, filter.merchant))?;
     let rows = service.list_redemptions(filter, asked.page()).await?;
     let (rows, next_page_token) = asked.cut(rows, |row| (row.created_at, row.id));
     Ok(pb::ListRedemptionsResponse {

@@ -258,20 +258,22 @@ pub async fn card_update(conn: &mut PgConnection, card: &Card) -> sqlx::Result<(
     Ok(())
 }
 
-/// Revokes what cards a member has.
-pub async fn card_revoke_all(conn: &mut PgConnection, member: Name) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Revokes what cards a member has, and returns them.
+pub async fn card_revoke_all(conn: &mut PgConnection, member: Name) -> sqlx::Result<Vec<Card>> {
+    let rows = sqlx::query_as!(
+        Row,
         r#"
         -- redemption.card_revoke_all
         update redemption.member_card set state = 'revoked'
         where community_id = $1 and member_id = $2 and state <> 'revoked'
+        returning community_id, card_id, member_id, state, wrong_pins, created_at
         "#,
         member.community,
         member.id,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    rows.into_iter().map(Card::try_from).collect()
 }
 
 /// Reads a card and locks it.

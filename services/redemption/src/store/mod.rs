@@ -1,8 +1,12 @@
 //! Every SQL statement of the service. Each asks for one community, but for those that pick a community with work to do.
+//!
+//! Locks are always taken in this order, so that no two calls can wait for each other: answer, offers, redemptions, offline code; each kind in the order of
+//! ids. A merchant, an offer, a card, a terminal or a settlement that is changed by itself is locked behind its call's answer. The head of the events comes last of all.
 
 mod answer;
 mod book;
 mod changes;
+mod event;
 mod line;
 mod member_code;
 mod merchant;
@@ -12,6 +16,7 @@ mod operation;
 mod redemption;
 mod settlement;
 mod statement;
+mod telling;
 mod terminal;
 
 pub use answer::{
@@ -21,6 +26,7 @@ pub use answer::{
 };
 pub use book::{Needs, load, lock};
 pub use changes::write;
+pub use event::{event_insert, event_list};
 pub use line::{
     LineQuery, dispute_adjusters, dispute_count_open, dispute_insert, dispute_list_unsettled,
     dispute_set_resolution, dispute_settle, line_insert, line_list,
@@ -57,6 +63,9 @@ pub use settlement::{
 pub use statement::{
     StatementFilter, statement_balance_before, statement_find, statement_find_closing,
     statement_list, statement_lock, statement_put, statement_set_state,
+};
+pub use telling::{
+    Claimed, telling_claim_due, telling_due_community, telling_insert, telling_set_due,
 };
 pub use terminal::{
     KeyHolder, NewKey, pairing_code_lock, pairing_code_put, pairing_code_use, store_find,

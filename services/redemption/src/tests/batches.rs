@@ -5,7 +5,7 @@ use std::{future::Future, time::Instant};
 use runtime::Nudge;
 
 use super::*;
-use crate::{domain::Step, engine::Engine};
+use crate::{domain::Step, engine::Engine, event::Publisher};
 
 /// Makes calls together, in this order.
 async fn together<T>(calls: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
@@ -56,6 +56,7 @@ impl Shop {
             self.clock.clone(),
             self.service.ids.clone(),
             Nudge::default(),
+            Publisher::default(),
         )
     }
 

@@ -5,6 +5,7 @@ mod calls;
 mod closing;
 mod steps;
 mod taking;
+mod telling;
 mod terminals;
 
 use std::collections::HashSet;

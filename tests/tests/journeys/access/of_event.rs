@@ -16,6 +16,12 @@ pub(super) fn request(
     let (parent, member) = (world.community_name(), &corner.member.name);
     Some(match method {
         "WatchActivityEvents" | "WatchWishEvents" => json!({"parent": parent, "member": member}),
+        "WatchRedemptionEvents" => match role {
+            Some(Role::Merchant | Role::Terminal) => {
+                json!({"parent": parent, "merchant": corner.merchant.name})
+            }
+            _ => json!({"parent": parent, "member": member}),
+        },
         "RecordNotices" => json!({"parent": parent, "notices": [{
             "id": world.id(), "member": member,
             "cardChanged": {"memberCard": corner.card, "kind": "CARD_EVENT_KIND_BLOCKED"},
