@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     Error, Redemption,
     closing::pause_after,
-    domain::Telling,
+    domain::{Content, Telling},
     store::{self, Claimed, Lease},
 };
 
@@ -21,6 +21,10 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a claim keeps others away. Should a call ever take longer, another replica tells the same under the same ids.
 const LEASE: TimeDelta = TimeDelta::seconds(20);
+/// How often some are tried together.
+const TOGETHER: i32 = 3;
+/// How long one waits at most while activity does not answer.
+const LONGEST_AWAY: TimeDelta = TimeDelta::seconds(30);
 
 impl Redemption {
     /// Starts the loop that tells members.
@@ -50,11 +54,19 @@ impl Redemption {
             now,
             until: now + LEASE,
         };
-        let claimed = store::telling_claim_due(&self.pool, community, lease).await?;
+        let mut claimed = store::telling_claim_due(&self.pool, community, lease).await?;
+        // A later release's are left to its processes, which find them when the lease is over.
+        claimed.retain(|one| one.telling.content != Content::Unknown);
         if claimed.is_empty() {
             return Ok(Progress::Idle);
         }
-        self.tell(community, &claimed).await?;
+        // Together they have failed before: one of them may be why.
+        let alone = claimed.iter().any(|one| one.attempts > TOGETHER);
+        let (first, later) = claimed.split_at(if alone { 1 } else { claimed.len() });
+        let told = self.tell(community, first).await;
+        let later: Vec<Uuid> = later.iter().map(|one| one.telling.id).collect();
+        store::telling_set_due(&self.pool, community, &later, Some(now)).await?;
+        told?;
         Ok(Progress::More)
     }
 
@@ -78,9 +90,13 @@ impl Redemption {
                 Some(self.clock.now() + pause_after(attempts))
             }
             Err(error) => {
-                // The loop itself waits longer each time.
-                let now = self.clock.now();
-                store::telling_set_due(&self.pool, community, &ids, Some(now)).await?;
+                // The loop itself waits longer each time; one that is alone lets the others come first.
+                let pause = match claimed {
+                    [one] if one.attempts > TOGETHER => pause_after(one.attempts).min(LONGEST_AWAY),
+                    _ => TimeDelta::zero(),
+                };
+                let due_at = Some(self.clock.now() + pause);
+                store::telling_set_due(&self.pool, community, &ids, due_at).await?;
                 return Err(error);
             }
         };

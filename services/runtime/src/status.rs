@@ -177,6 +177,19 @@ pub fn stopping(domain: &'static str) -> Status {
     })
 }
 
+/// UNAVAILABLE: a stream has gone on for as long as its caller's token counts; another begins with one that counts now.
+pub(crate) fn stream_over(domain: &'static str) -> Status {
+    refusal(Reason {
+        domain,
+        reason: "STREAM_OVER",
+        code: Code::Unavailable,
+        text_en: "the token that began this stream counts no more; go on with a new stream where this one ended",
+        text_zh: "建立数据流的凭证已到期，请用新的凭证从中断处重新建立",
+        metadata: vec![],
+        retry_after: Some(Duration::from_millis(500)),
+    })
+}
+
 /// DEADLINE_EXCEEDED: the caller's time is over; what became of the request is settled by sending it again.
 pub fn deadline_exceeded() -> Status {
     refusal(Reason {
@@ -255,6 +268,7 @@ mod tests {
             unavailable("activity.linli", "the ledger"),
             aborted("ledger.linli"),
             stopping("ledger.linli"),
+            stream_over("ledger.linli"),
             deadline_exceeded(),
             invalid("ledger.linli", vec![]),
         ] {

@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{
-    Notify,
+    Notify, Semaphore,
     mpsc::{self, Sender},
 };
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -20,21 +21,42 @@ use tonic::Status;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{Clock, Stop, Window, status::stopping};
+use crate::{
+    Clock, Stop, Window,
+    status::{stopping, stream_over},
+};
 
 /// How often to look for what other processes have added.
 const EVERY: Duration = Duration::from_secs(1);
 /// How many items one look reads.
 const AT_ONCE: i64 = 500;
+/// How many watchers of one process look at a time.
+const LOOKS: usize = 2;
 /// How many items are on their way to a watcher; who is slower is read for more slowly.
 const AHEAD: usize = 64;
 
 /// Messages on their way to a caller, and how they end.
 pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Wakes those who watch a community when this process has added something to it.
-#[derive(Clone, Debug, Default)]
-pub struct Heads(Arc<Mutex<HashMap<Uuid, Arc<Notify>>>>);
+/// Wakes those who watch a community when this process has added something to it, and lets only a few of them look at a time, so that they leave the
+/// database to those who write.
+#[derive(Clone, Debug)]
+pub struct Heads(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    heads: Mutex<HashMap<Uuid, Arc<Notify>>>,
+    looks: Semaphore,
+}
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            heads: Mutex::default(),
+            looks: Semaphore::new(LOOKS),
+        }))
+    }
+}
 
 /// Who watches what, from where on.
 #[derive(Debug)]
@@ -45,6 +67,8 @@ pub struct Watch {
     pub clock: Clock,
     /// Ends it.
     pub stop: Stop,
+    /// When the caller's token ends, and it with that.
+    pub until: Option<DateTime<Utc>>,
     /// `ErrorInfo.domain` of the end.
     pub domain: &'static str,
     /// The community.
@@ -56,7 +80,7 @@ pub struct Watch {
 impl Heads {
     /// Tells that something was added to a community.
     pub fn moved(&self, community: Uuid) {
-        let mut heads = self.0.lock().expect("no holder of this lock panics");
+        let mut heads = self.0.heads.lock().expect("no holder of this lock panics");
         let Some(head) = heads.get(&community) else {
             return;
         };
@@ -68,7 +92,7 @@ impl Heads {
     }
 
     fn watch(&self, community: Uuid) -> Arc<Notify> {
-        let mut heads = self.0.lock().expect("no holder of this lock panics");
+        let mut heads = self.0.heads.lock().expect("no holder of this lock panics");
         heads.entry(community).or_default().clone()
     }
 }
@@ -107,11 +131,16 @@ impl Watch {
             // Listens before it looks: what is committed after the look is heard of.
             let mut moved = pin!(head.notified());
             moved.as_mut().enable();
+            if self.until.is_some_and(|until| self.clock.now() >= until) {
+                return Err(stream_over(self.domain));
+            }
+            let look = self.heads.0.looks.acquire().await;
             let items = read(Window {
                 after: self.after,
                 limit: AT_ONCE,
             })
             .await?;
+            drop(look);
             let is_all = i64::try_from(items.len()).is_ok_and(|count| count < AT_ONCE);
             for (sequence, item) in items {
                 self.after = sequence;

@@ -92,8 +92,11 @@ impl Wishes {
                 }));
             }
             store::dispatch::set_ended(&mut *tx, &open).await?;
-            let told = NewTelling::of_dispatch(&open, &wish.title);
-            self.tell(tx, community, told).await?;
+            // Who is asked once more need not hear that they were asked before.
+            if open.assignee != new.assignee {
+                let told = NewTelling::of_dispatch(&open, &wish.title);
+                self.tell(tx, community, told).await?;
+            }
         }
         let dispatch = Dispatch {
             community,

@@ -13,7 +13,10 @@ use uuid::Uuid;
 
 use crate::{
     Error, Wishes,
-    domain::{Community, telling::NewTelling},
+    domain::{
+        Community,
+        telling::{NewTelling, Telling},
+    },
     store::{self, telling::Due},
 };
 
@@ -23,6 +26,10 @@ const EVERY: Duration = Duration::from_secs(1);
 const LEASE: TimeDelta = TimeDelta::seconds(15);
 /// How many one call takes.
 const AT_ONCE: i64 = 100;
+/// How often they are tried together.
+const TOGETHER: i32 = 3;
+/// How long one waits at most while activity does not answer.
+const LONGEST_AWAY: TimeDelta = TimeDelta::seconds(30);
 const MAX_PAUSE_SECONDS: i64 = 600;
 
 /// Starts the loop.
@@ -66,15 +73,28 @@ impl Wishes {
             return Ok(Progress::Idle);
         };
         let lease = (now, now + LEASE);
-        let due = store::telling::claim(&self.pool, community, lease, AT_ONCE).await?;
+        let mut due = store::telling::claim(&self.pool, community, lease, AT_ONCE).await?;
         if due.is_empty() {
             // Another replica has them.
             return Ok(Progress::Idle);
         }
-        if let Err(error) = self.tell_all(community, &due).await {
-            // They need not wait for the rest of the lease.
-            let ids: Vec<Uuid> = due.iter().map(|one| one.id).collect();
-            store::telling::set_due(&self.pool, community, &ids, Some(now)).await?;
+        // A later release's are left to its processes, which find them when the lease is over.
+        due.retain(|one| one.telling != Telling::Unknown);
+        if due.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        // Together they have failed before: one of them may be why.
+        let alone = due.iter().any(|one| one.attempts > TOGETHER);
+        let (now_told, later) = due.split_at(if alone { 1 } else { due.len() });
+        let told = self.tell_all(community, now_told).await;
+        let ids = |of: &[Due]| of.iter().map(|one| one.id).collect::<Vec<Uuid>>();
+        store::telling::set_due(&self.pool, community, &ids(later), Some(now)).await?;
+        if let Err(error) = told {
+            let due_at = match (alone, now_told.first()) {
+                (true, Some(one)) => now + pause_after(one.attempts).min(LONGEST_AWAY),
+                _ => now,
+            };
+            store::telling::set_due(&self.pool, community, &ids(now_told), Some(due_at)).await?;
             return Err(error);
         }
         Ok(Progress::More)
@@ -115,9 +135,14 @@ impl Wishes {
     async fn put_off(&self, community: Community, one: &Due, why: &str) -> Result<(), Error> {
         let id = one.id;
         tracing::error!(telling.id = %id, "Activity refused telling {id} as it never should: {why}");
-        let doublings = u32::try_from(one.attempts).unwrap_or(0);
-        let pause = 2_i64.saturating_pow(doublings).min(MAX_PAUSE_SECONDS);
-        let due_at = self.clock.now() + TimeDelta::seconds(pause);
+        let due_at = self.clock.now() + pause_after(one.attempts);
         Ok(store::telling::set_due(&self.pool, community, &[id], Some(due_at)).await?)
     }
+}
+
+/// How long one waits for its next try: two seconds, four … at most ten minutes.
+fn pause_after(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts).unwrap_or(0);
+    let seconds = 2_i64.saturating_pow(doublings).min(MAX_PAUSE_SECONDS);
+    TimeDelta::seconds(seconds)
 }

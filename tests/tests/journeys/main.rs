@@ -45,6 +45,7 @@ mod outage;
 mod replicas;
 
 mod reversal_told;
+mod taken_told;
 mod watching;
 mod wish_told;
 

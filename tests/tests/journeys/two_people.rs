@@ -10,7 +10,7 @@ use tonic::Code;
 
 use act::{AdjustmentState, adjustment::Change};
 
-fn points(member: &str, amount: i64) -> Change {
+pub fn points(member: &str, amount: i64) -> Change {
     Change::Points(act::PointsChange {
         member: member.to_owned(),
         amount,

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use journeys::{Member, World, at_once, heard, refused, send};
+use chrono::TimeDelta;
+use journeys::{Member, PATIENCE, World, at_once, heard, refused, send};
 use proto::activity::v1::{self as act, ActivityEventKind as Kind};
 use runtime::{Holder, Role};
 use tonic::{Code, Streaming};
+
+use crate::two_people::{approve, points, propose, settled};
 
 /// Watches as who has these rights.
 async fn watch(
@@ -131,4 +134,48 @@ async fn an_app_that_watches_can_push_what_a_member_is_told() {
     let notice = &told[3];
     assert_eq!(notice.kind(), Kind::NoticeRecorded);
     assert_eq!(notice.subject, world.notices(&member.name).await[0].name);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_that_began_it_and_another_goes_on() {
+    let world = World::start().await;
+    let mut events = watch(&world, staff(), 0, "").await;
+    let last = heard(&mut events, 3).await.remove(2);
+    world.clock.advance(TimeDelta::days(1));
+    let end = tokio::time::timeout(PATIENCE, events.message()).await;
+    let end = refused(&end.unwrap().unwrap_err());
+    assert_eq!(
+        (end.code, &end.reason[..], end.try_again),
+        (Code::Unavailable, "STREAM_OVER", true)
+    );
+    let member = world.volunteer().register().await;
+    let mut events = watch(&world, staff(), last.sequence, "").await;
+    assert_eq!(heard(&mut events, 1).await[0].member, member.name);
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_deduction_before_two_people_stand_for_it() {
+    let world = World::start().await;
+    let member = world.volunteer().with_points(50).await;
+    let mut all = watch(&world, staff(), 0, "").await;
+    let taken = propose(&world, points(&member.name, -30)).await;
+    approve(&world, "STAFF02", &taken).await.unwrap();
+    settled(&world, &taken).await;
+    let mut of_taken = Vec::new();
+    while of_taken.len() < 3 {
+        let told = heard(&mut all, 1).await;
+        of_taken.extend(told.into_iter().filter(|event| event.subject == taken.name));
+    }
+    let told: Vec<(Kind, &str)> = of_taken
+        .iter()
+        .map(|event| (event.kind(), &event.member[..]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Kind::AdjustmentProposed, ""),
+            (Kind::AdjustmentApproved, ""),
+            (Kind::AdjustmentApplied, &member.name),
+        ]
+    );
 }

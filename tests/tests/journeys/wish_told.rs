@@ -83,13 +83,15 @@ async fn points_that_come_back_from_a_lapsed_wish_are_told_of_when_they_are_ther
         .await;
     let pledge = world.pledge(world.pledge_of(&wish, &member, 30)).await;
     pledge.unwrap();
-    let mut events = watch(&world, app(&member), &member.name).await;
-    assert_eq!(kinds(&heard(&mut events, 1).await), [Kind::PledgeActive]);
     world.clock.advance(TimeDelta::days(11));
     let told = world.told(&member.name, 1).await;
     assert_eq!(of_pledge(&told[0]), (PledgeEventKind::Lapsed, 30));
     assert_eq!(world.balance(&member).await, 50);
-    assert_eq!(kinds(&heard(&mut events, 1).await), [Kind::PledgeLapsed]);
+    let mut events = watch(&world, app(&member), &member.name).await;
+    assert_eq!(
+        kinds(&heard(&mut events, 2).await),
+        [Kind::PledgeActive, Kind::PledgeLapsed]
+    );
 }
 
 #[tokio::test]
@@ -114,6 +116,34 @@ async fn who_takes_a_pledge_back_is_not_told_what_they_know() {
     assert_eq!(told.len(), 1);
     assert_eq!(of_pledge(&told[0]), (PledgeEventKind::Revoked, 20));
     assert_eq!(told[0].subject, second.name);
+}
+
+#[tokio::test]
+async fn who_gets_their_points_back_after_all_is_told_so() {
+    let world = World::start().await;
+    let member = world.volunteer().with_points(50).await;
+    let wish = world
+        .published(world.wish_for(pb::WishUnit::Points, 30))
+        .await;
+    let pledge = world.pledge(world.pledge_of(&wish, &member, 30)).await;
+    let pledge = pledge.unwrap();
+    world.deliver(&pledge).await.unwrap();
+    world.confirm(&pledge).await.unwrap();
+    world.told(&member.name, 1).await;
+    world.clock.advance(TimeDelta::seconds(1));
+    let reversal = pb::ReversePledgeRequest {
+        name: pledge.name.clone(),
+        reason: "it came to the wrong door".to_owned(),
+        request_id: world.id(),
+    };
+    send!(world.clients.wish, reverse_pledge, reversal).unwrap();
+    let told = world.told(&member.name, 2).await;
+    assert_eq!(of_pledge(&told[0]), (PledgeEventKind::Reversed, 30));
+    assert_eq!(
+        told[0].text_zh,
+        "您认领的微心愿“电风扇”在确认后被撤销，30 points 已按原有效期退回。"
+    );
+    assert_eq!(world.balance(&member).await, 50);
 }
 
 #[tokio::test]

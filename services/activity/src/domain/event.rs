@@ -204,9 +204,12 @@ impl NewEvent {
         Self {
             happened: Happened::Adjustment(adjustment.state),
             subject: format!("adjustments/{}", adjustment.id),
+            // What was only proposed is not for the member to see.
             member: match adjustment.change {
-                Change::Points { member, .. } => Some(member),
-                Change::Budget(_) => None,
+                Change::Points { member, .. } if adjustment.state == AdjustmentState::Applied => {
+                    Some(member)
+                }
+                Change::Points { .. } | Change::Budget(_) => None,
             },
         }
     }

@@ -98,6 +98,8 @@ pub enum Content {
         adjustment: Uuid,
         unit: Unit,
         amount: i64,
+        /// As whoever proposed it said.
+        reason: String,
     },
     /// A purchase was given back.
     RedemptionReversed {
@@ -132,6 +134,9 @@ pub enum Content {
         title: String,
         what: DispatchMove,
     },
+    /// What a later release tells.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What becomes of a card.
@@ -222,7 +227,9 @@ impl Content {
             | Self::PointsTaken { .. }
             | Self::RedemptionReversed { .. } => NoticeClass::Reversal,
             Self::RedemptionAssisted { .. } | Self::CardChanged { .. } => NoticeClass::Security,
-            Self::PledgeMoved { .. } | Self::DispatchMoved { .. } => NoticeClass::Wish,
+            Self::PledgeMoved { .. } | Self::DispatchMoved { .. } | Self::Unknown => {
+                NoticeClass::Wish
+            }
         }
     }
 
@@ -239,6 +246,7 @@ impl Content {
             Self::CardChanged { .. } => "card_changed",
             Self::PledgeMoved { .. } => "pledge_moved",
             Self::DispatchMoved { .. } => "dispatch_moved",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -255,6 +263,7 @@ impl Content {
             Self::CardChanged { card, .. } => format!("memberCards/{card}"),
             Self::PledgeMoved { pledge, .. } => format!("pledges/{pledge}"),
             Self::DispatchMoved { dispatch, .. } => format!("dispatches/{dispatch}"),
+            Self::Unknown => String::new(),
         }
     }
 }
@@ -280,7 +289,8 @@ impl NewNotice {
             | Content::RedemptionAssisted { .. }
             | Content::CardChanged { .. }
             | Content::PledgeMoved { .. }
-            | Content::DispatchMoved { .. } => format!("told/{}", self.id),
+            | Content::DispatchMoved { .. }
+            | Content::Unknown => format!("told/{}", self.id),
         }
     }
 }
@@ -334,6 +344,7 @@ pub fn of_adjustment(adjustment: &Adjustment, programme: &Programme) -> Option<(
                 adjustment: adjustment.id,
                 unit: Unit::of(programme),
                 amount: amount.saturating_neg(),
+                reason: adjustment.reason.clone(),
             };
             Some((member, content))
         }

@@ -84,9 +84,14 @@ impl Content {
                     "您的一笔奖励（{amount}）已被撤回，实际收回 {taken}，原因见对应的服务或上报记录。"
                 )
             }
-            Self::PointsTaken { unit, amount, .. } => {
+            Self::PointsTaken {
+                unit,
+                amount,
+                reason,
+                ..
+            } => {
                 let amount = unit.amount(*amount);
-                format!("社区从您的账户扣回了 {amount}，由两人审批，原因见调整记录。")
+                format!("社区经两人审批，从您的账户扣回了 {amount}。原因：{reason}")
             }
             Self::RedemptionReversed {
                 title,
@@ -97,7 +102,7 @@ impl Content {
             } => {
                 let amount = points.text();
                 let rest = if *is_whole { "" } else { "，其余未退" };
-                format!("您兑换的“{title}”已退回 {quantity} 份，{amount} 已返还{rest}。")
+                format!("您兑换的“{title}”已退回 {quantity} 份，{amount} 已按原有效期退回{rest}。")
             }
             Self::RedemptionAssisted { title, points, .. } => {
                 let amount = points.text();
@@ -112,12 +117,13 @@ impl Content {
                 title, what, back, ..
             } => {
                 let back = match back {
-                    Some(points) => format!("，{} 已返还", points.text()),
+                    Some(points) => format!("，{} 已按原有效期退回", points.text()),
                     None => String::new(),
                 };
                 format!("您认领的微心愿“{title}”{}{back}。", pledge(*what).0)
             }
             Self::DispatchMoved { title, what, .. } => dispatch(*what, title).0,
+            Self::Unknown => "您有一条新消息，请更新应用后查看。".to_owned(),
         }
     }
 
@@ -173,10 +179,15 @@ impl Content {
                     "A reward of {amount} was revoked, {taken} of it taken back. The service record or report says why."
                 )
             }
-            Self::PointsTaken { unit, amount, .. } => {
+            Self::PointsTaken {
+                unit,
+                amount,
+                reason,
+                ..
+            } => {
                 let amount = unit.amount(*amount);
                 format!(
-                    "The community took {amount} from your account. Two people stand for that; the adjustment says why."
+                    "The community took {amount} from your account; two people stand for that. Why: {reason}"
                 )
             }
             Self::RedemptionReversed {
@@ -189,7 +200,7 @@ impl Content {
                 let amount = points.text();
                 let rest = if *is_whole { "" } else { " The rest stands." };
                 format!(
-                    "{quantity} of \"{title}\" were given back, and you have {amount} again.{rest}"
+                    "{quantity} of \"{title}\" were given back; {amount} went back to you, to expire when they would have.{rest}"
                 )
             }
             Self::RedemptionAssisted { title, points, .. } => {
@@ -208,7 +219,10 @@ impl Content {
                 title, what, back, ..
             } => {
                 let back = match back {
-                    Some(points) => format!("; you have {} again", points.text()),
+                    Some(points) => format!(
+                        "; {} went back to you, to expire when they would have",
+                        points.text()
+                    ),
                     None => String::new(),
                 };
                 format!(
@@ -217,6 +231,7 @@ impl Content {
                 )
             }
             Self::DispatchMoved { title, what, .. } => dispatch(*what, title).1,
+            Self::Unknown => "There is news for you that this version can't show.".to_owned(),
         }
     }
 }
@@ -282,9 +297,9 @@ fn pledge(what: PledgeMove) -> (&'static str, &'static str) {
             "的交付未被接受，请重新交付，原因见认领记录",
             "was not accepted as delivered; the pledge says why",
         ),
-        PledgeMove::Revoked => ("的认领已被取消", "was ended by the community"),
+        PledgeMove::Revoked => ("已被社区取消", "was ended by the community"),
         PledgeMove::Lapsed => ("已过期，认领失效", "lapsed: the time of the wish is over"),
-        PledgeMove::Reversed => ("的认领已被撤销", "was reversed"),
+        PledgeMove::Reversed => ("在确认后被撤销", "was reversed"),
     }
 }
 

@@ -48,6 +48,7 @@ async fn watch(
         heads: activity.heads.clone(),
         clock: activity.clock.clone(),
         stop,
+        until: access.until(),
         domain: DOMAIN,
         community: community.0,
         after,

@@ -256,6 +256,6 @@ fn encode(community: Community, notice: &Notice) -> pb::Notice {
         text_en: notice.content.text_en(),
         create_time: Some(runtime::timestamp(notice.created_at)),
         read_time: notice.read_at.map(runtime::timestamp),
-        detail: Some(encode_detail(community, &notice.content)),
+        detail: encode_detail(community, &notice.content),
     }
 }

@@ -165,10 +165,10 @@ fn encode_dispatch(what: DispatchMove) -> i32 {
     kind.into()
 }
 
-/// What a notice is about, as the contract writes it.
-pub(super) fn encode_detail(community: Community, content: &Content) -> Detail {
+/// What a notice is about, as the contract writes it; nothing, when a later release wrote it.
+pub(super) fn encode_detail(community: Community, content: &Content) -> Option<Detail> {
     let name = |kind: &str, id: Uuid| format!("communities/{}/{kind}/{id}", community.0);
-    match content {
+    Some(match content {
         Content::ExpiryAhead {
             programme,
             amount,
@@ -216,11 +216,16 @@ pub(super) fn encode_detail(community: Community, content: &Content) -> Detail {
             taken_amount: *taken,
         }),
         Content::PointsTaken {
-            adjustment, amount, ..
+            adjustment,
+            amount,
+            reason,
+            ..
         } => Detail::PointsTaken(pb::PointsTaken {
             adjustment: name("adjustments", *adjustment),
             amount: *amount,
+            reason: reason.clone(),
         }),
+        Content::Unknown => return None,
         Content::RedemptionReversed {
             redemption,
             title,
@@ -277,5 +282,5 @@ pub(super) fn encode_detail(community: Community, content: &Content) -> Detail {
             title: title.clone(),
             kind: encode_dispatch(*what),
         }),
-    }
+    })
 }

@@ -28,7 +28,7 @@ pub struct Watch {
     pub entry_sequence: i64,
 }
 
-/// Adds notices that were not given before, each with its event. Of a class that the member mutes they are added as read.
+/// Adds notices that were not given before, each with its event; those of a class that the member mutes as read, and without.
 pub async fn insert(
     conn: &mut PgConnection,
     community: Community,
@@ -45,7 +45,7 @@ pub async fn insert(
     let subjects: Vec<String> = contents().map(Content::subject).collect();
     let keys: Vec<String> = notices.iter().map(NewNotice::dedupe_key).collect();
     let parameters: Vec<Json<&Content>> = contents().map(Json).collect();
-    let added = sqlx::query_scalar!(
+    let added = sqlx::query!(
         r#"
         -- activity.notice_insert
         insert into activity.notice
@@ -57,7 +57,7 @@ pub async fn insert(
         left join activity.notice_preference as preference
             on preference.community_id = $1 and preference.member_id = told.member_id
         on conflict (community_id, member_id, dedupe_key) do nothing
-        returning notice_id
+        returning notice_id, read_at is not null as "is_muted!"
         "#,
         community.0,
         &ids,
@@ -71,7 +71,12 @@ pub async fn insert(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let fresh = notices.iter().filter(|new| added.contains(&new.id));
+    let is_news = |new: &&NewNotice| {
+        added
+            .iter()
+            .any(|row| row.notice_id == new.id && !row.is_muted)
+    };
+    let fresh = notices.iter().filter(is_news);
     let events: Vec<NewEvent> = fresh.map(NewEvent::of_notice).collect();
     event::insert(conn, community, &events).await?;
     Ok(added.len() as u64)

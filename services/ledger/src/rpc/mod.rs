@@ -262,9 +262,9 @@ impl LedgerService for Rpc {
         request: Request<pb::WatchEntriesRequest>,
     ) -> Answer<Self::WatchEntriesStream> {
         let access = Access::of(&request);
-        let (community, after) = parse::watch_entries(&access, request.get_ref())?;
+        let place = parse::watch_entries(&access, request.get_ref())?;
         let stop = Stop::of(&request);
-        let entries = stream::entries(self.0.clone(), community, after, stop);
+        let entries = stream::entries(self.0.clone(), place, &access, stop);
         Ok(Response::new(entries))
     }
 

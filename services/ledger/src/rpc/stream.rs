@@ -32,14 +32,15 @@ const QUEUE_FULL: Duration = Duration::from_millis(50);
 /// The entries of a journal as messages.
 pub fn entries(
     ledger: Ledger,
-    community: CommunityId,
-    after: i64,
+    (community, after): (CommunityId, i64),
+    access: &Access,
     stop: Stop,
 ) -> Messages<pb::Entry> {
     let watch = Watch {
         heads: ledger.heads.clone(),
         clock: ledger.clock.clone(),
         stop,
+        until: access.until(),
         domain: DOMAIN,
         community: community.0,
         after,

@@ -53,6 +53,9 @@ pub enum Content {
         /// What.
         change: CardChange,
     },
+    /// What a later release is to tell.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What becomes of a card.

@@ -117,7 +117,9 @@ impl Activity {
         tellings: &[&Telling],
         deadline: Deadline,
     ) -> Result<Result<(), String>, Error> {
-        let notices = tellings.iter().map(|telling| notice(community, telling));
+        let notices = tellings
+            .iter()
+            .filter_map(|telling| notice(community, telling));
         let message = pb::RecordNoticesRequest {
             parent: format!("communities/{community}"),
             notices: notices.collect(),
@@ -133,9 +135,10 @@ impl Activity {
     }
 }
 
-fn notice(community: Uuid, telling: &Telling) -> pb::NewNotice {
+/// A telling as the contract writes it; nothing, when a later release wrote it.
+fn notice(community: Uuid, telling: &Telling) -> Option<pb::NewNotice> {
     let name = |kind, id| format!("communities/{community}/{kind}/{id}");
-    let detail = match &telling.content {
+    let detail = Some(match &telling.content {
         Content::RedemptionReversed {
             redemption,
             title,
@@ -166,12 +169,13 @@ fn notice(community: Uuid, telling: &Telling) -> pb::NewNotice {
             member_card: name("memberCards", *card),
             kind: card_event(*change).into(),
         }),
-    };
-    pb::NewNotice {
+        Content::Unknown => return None,
+    });
+    Some(pb::NewNotice {
         id: telling.id.to_string(),
         member: name("members", telling.member),
-        detail: Some(detail),
-    }
+        detail,
+    })
 }
 
 fn card_event(change: CardChange) -> CardEventKind {

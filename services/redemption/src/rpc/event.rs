@@ -60,6 +60,7 @@ fn watch(
         heads: service.heads(),
         clock: service.clock.clone(),
         stop,
+        until: access.until(),
         domain: DOMAIN,
         community,
         after,

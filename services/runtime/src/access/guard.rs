@@ -71,9 +71,10 @@ impl Guard {
         let token = bearer(headers)?;
         if let Some(keys) = self.keys.as_ref().filter(|keys| keys.takes(token)) {
             let asked = keys.find(token, certificate);
+            let authority = self.authority.clone();
             return Ok(Admission::Asked(Box::pin(async move {
                 let holder = asked.await.map_err(Untrusted::from)?;
-                reach(Arc::new(Caller::holding(holder)), &callers)
+                reach(Arc::new(authority.holding(holder)), &callers)
             })));
         }
         reach(self.authority.caller(token)?, &callers).map(Admission::Now)

@@ -17,6 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -82,6 +83,11 @@ impl Access {
             subject: self.caller.subject.clone(),
             roles: self.roles(),
         }
+    }
+
+    /// From when on a stream that this call has begun is not to go on; nothing: it has no end.
+    pub fn until(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.caller.until?, 0)
     }
 
     /// In what capacities this call is made.

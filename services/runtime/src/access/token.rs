@@ -17,6 +17,8 @@ use crate::{Clock, Problem};
 
 /// How far an issuer's clock may be from ours.
 const LEEWAY_SECONDS: i64 = 30;
+/// How long a stream may go on that a key has begun.
+const KEY_SECONDS: i64 = 600;
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const MAX_SUBJECT_CHARS: usize = 120;
 /// A few megabytes; then those that have expired are forgotten, and if none has, all.
@@ -54,6 +56,8 @@ pub(super) struct Caller {
     pub roles: Roles,
     communities: Communities,
     resources: Vec<String>,
+    /// From when on it counts no more, in seconds since 1970; nothing: it has no end.
+    pub until: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +189,15 @@ impl Authority {
         })
     }
 
+    /// A caller by a key, which is looked up again at each call: what goes on longer asks anew after some minutes.
+    pub(super) fn holding(&self, holder: Holder) -> Caller {
+        let until = self.0.clock.now().timestamp() + KEY_SECONDS;
+        Caller {
+            until: Some(until),
+            ..Caller::holding(holder)
+        }
+    }
+
     fn keep(&self, hash: [u8; 32], known: Known, now: i64) {
         let mut all = self.known();
         if all.len() >= MAX_KNOWN {
@@ -205,12 +218,14 @@ impl Caller {
     fn new(claims: Proven, may_have: Roles) -> Self {
         let named = claims.roles.iter();
         let roles = Roles::from_iter(named.filter_map(|name| name.parse::<Role>().ok()));
-        Self::holding(Holder {
+        let until = Some(claims.exp.saturating_add(LEEWAY_SECONDS));
+        let caller = Self::holding(Holder {
             subject: claims.sub,
             roles: roles.and(may_have),
             communities: claims.communities,
             resources: claims.resources,
-        })
+        });
+        Self { until, ..caller }
     }
 
     pub fn holding(holder: Holder) -> Self {
@@ -225,6 +240,7 @@ impl Caller {
             roles: holder.roles,
             communities,
             resources: holder.resources,
+            until: None,
         }
     }
 

@@ -34,6 +34,9 @@ pub enum Telling {
         title: String,
         what: DispatchTold,
     },
+    /// What a later release is to tell.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What became of a pledge.

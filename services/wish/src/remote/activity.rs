@@ -99,7 +99,7 @@ impl Activity {
         let notices = tellings.iter().map(|due| NewNotice {
             id: due.id.to_string(),
             member: format!("{parent}/members/{}", due.member),
-            detail: Some(detail(&parent, &due.telling)),
+            detail: detail(&parent, &due.telling),
         });
         let message = RecordNoticesRequest {
             notices: notices.collect(),
@@ -114,8 +114,9 @@ impl Activity {
     }
 }
 
-fn detail(parent: &str, telling: &Telling) -> Detail {
-    match telling {
+fn detail(parent: &str, telling: &Telling) -> Option<Detail> {
+    Some(match telling {
+        Telling::Unknown => return None,
         Telling::Pledge {
             pledge,
             wish,
@@ -156,5 +157,5 @@ fn detail(parent: &str, telling: &Telling) -> Detail {
             }
             .into(),
         }),
-    }
+    })
 }

@@ -46,6 +46,7 @@ fn watch(
         heads: wishes.heads.clone(),
         clock: wishes.clock.clone(),
         stop,
+        until: access.until(),
         domain: DOMAIN,
         community: community.0,
         after,
