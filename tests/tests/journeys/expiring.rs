@@ -66,7 +66,12 @@ async fn points_never_vanish_without_notice() {
             .contains("120 points will expire at the start of 2026-06-01")
     );
     // What was spent is not threatened any more.
-    world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    let app = Holder {
+        resources: vec![member.name.clone()],
+        ..Holder::everywhere("app", [Role::Member])
+    };
+    let order = world.order(&member, &offer, 1);
+    send!(world.clients.of(app).redemption, redeem, order).unwrap();
     let left = world.balance(&member).await;
     let second = told_at(&world, &member, "2026-05-24T16:00:30Z", 2).await;
     assert_eq!(ahead(&second), (left, 7));
