@@ -97,7 +97,7 @@ async fn what_never_came_about_is_no_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_at_once_the_numbers_have_no_gap() {
-    let shop = std::sync::Arc::new(Shop::with_stock(100).await);
+    let shop = Arc::new(Shop::with_stock(100).await);
     let mut running = JoinSet::new();
     for number in 0..40 {
         let shop = shop.clone();
