@@ -19,7 +19,7 @@ const RUNTIME: [&str; 3] = [
     "services/runtime/src/status.rs",
 ];
 /// The code of each of the latter.
-const RUNTIME_CODES: [(&str, &str); 19] = [
+const RUNTIME_CODES: [(&str, &str); 20] = [
     ("TOKEN_MISSING", "UNAUTHENTICATED"),
     ("TOKEN_INVALID", "UNAUTHENTICATED"),
     ("TOKEN_EXPIRED", "UNAUTHENTICATED"),
@@ -39,6 +39,7 @@ const RUNTIME_CODES: [(&str, &str); 19] = [
     ("DEPENDENCY_UNAVAILABLE", "UNAVAILABLE"),
     ("CONCURRENT_UPDATE", "ABORTED"),
     ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
+    ("SERVER_STOPPING", "UNAVAILABLE"),
 ];
 /// The one whose reason is its code.
 const INTERNAL: (&str, &str) = ("INTERNAL", "INTERNAL");

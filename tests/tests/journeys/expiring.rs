@@ -2,7 +2,11 @@
 
 use chrono::TimeDelta;
 use journeys::{Member, Scheme, World, at, eventually, per_hour, refused, send};
-use proto::{activity::v1 as act, ledger::v1 as led};
+use proto::{
+    activity::v1 as act,
+    ledger::v1 as led,
+    redemption::v1::{self as red, redeem_request::Payer},
+};
 use runtime::{Holder, Role, timestamp};
 use tonic::Code;
 
@@ -39,7 +43,7 @@ fn ahead(notice: &act::Notice) -> (i64, i32) {
 async fn points_never_vanish_without_notice() {
     let world = world().await;
     let member = world.volunteer().with_points(120).await;
-    let (_, offer, _) = world.counter(0).await;
+    let (merchant, offer, _) = world.counter(0).await;
     let asked = led::ListExpiringLotsRequest {
         parent: world.community_name(),
         account: world.account_name(led::AccountKind::Member, Some(member.id)),
@@ -66,7 +70,11 @@ async fn points_never_vanish_without_notice() {
             .contains("120 points will expire at the start of 2026-06-01")
     );
     // What was spent is not threatened any more.
-    world.redeem(world.order(&member, &offer, 1)).await.unwrap();
+    let order = red::RedeemRequest {
+        payer: Some(Payer::MemberHandle(world.handle(&member, &merchant).await)),
+        ..world.order(&member, &offer, 1)
+    };
+    world.redeem(order).await.unwrap();
     let left = world.balance(&member).await;
     let second = told_at(&world, &member, "2026-05-24T16:00:30Z", 2).await;
     assert_eq!(ahead(&second), (left, 7));

@@ -136,7 +136,8 @@ async fn what_a_cashier_gives_back_is_told_to_the_member_and_the_shop_and_to_no_
         muted_classes: vec![NoticeClass::Reversal.into()],
         request_id: world.id(),
     };
-    let muted = send!(world.clients.notices, set_notice_preferences, mute);
+    let settings = world.clients.of(app(&member)).notices;
+    let muted = send!(settings, set_notice_preferences, mute);
     assert_eq!(
         refused(&muted.unwrap_err()).reason,
         "NOTICE_CLASS_NOT_MUTABLE"
@@ -168,12 +169,8 @@ async fn a_members_app_hears_that_it_has_paid_while_it_stands_at_the_counter() {
     let watch = red::WatchRedemptionEventsRequest {
         parent: world.community_name(),
         after_sequence: 0,
-        member: sold.member,
-        merchant: merchant.name.clone(),
-    };
-    let watch = red::WatchRedemptionEventsRequest {
         member: world.volunteer().register().await.name,
-        ..watch
+        merchant: merchant.name.clone(),
     };
     let clients = world.clients.of(owner(&merchant));
     let answer = send!(clients.redemption_events, watch_redemption_events, watch);

@@ -16,6 +16,10 @@ use crate::{
 };
 
 const MOST_TITLE: usize = 120;
+/// The most of an offer that is taken at once.
+const MOST_QUANTITY: i64 = 1_000;
+/// The most that is paid for it at once; no pledge is worth more.
+const MOST_AMOUNT: i64 = 1_000_000_000_000;
 
 /// Reads what another service tells; nothing, when it does not say what.
 pub(super) fn read(
@@ -56,8 +60,13 @@ fn read_what(
                 &said.programme,
                 "programmes",
             ),
-            quantity: fields.range("redemption_reversed.quantity", said.quantity, 1, i64::MAX),
-            amount: fields.range("redemption_reversed.amount", said.amount, 1, i64::MAX),
+            quantity: fields.range(
+                "redemption_reversed.quantity",
+                said.quantity,
+                1,
+                MOST_QUANTITY,
+            ),
+            amount: fields.range("redemption_reversed.amount", said.amount, 1, MOST_AMOUNT),
             is_whole: said.whole,
         },
         new_notice::Detail::RedemptionAssisted(said) => What::RedemptionAssisted {
@@ -74,7 +83,7 @@ fn read_what(
                 &said.programme,
                 "programmes",
             ),
-            amount: fields.range("redemption_assisted.amount", said.amount, 1, i64::MAX),
+            amount: fields.range("redemption_assisted.amount", said.amount, 1, MOST_AMOUNT),
         },
         new_notice::Detail::CardChanged(said) => What::CardChanged {
             card: name(
@@ -102,7 +111,7 @@ fn read_what(
                     None
                 }
                 false => {
-                    let amount = fields.range("pledge_moved.amount", said.amount, 1, i64::MAX);
+                    let amount = fields.range("pledge_moved.amount", said.amount, 1, MOST_AMOUNT);
                     let field = "pledge_moved.programme";
                     Some((name(fields, field, &said.programme, "programmes"), amount))
                 }

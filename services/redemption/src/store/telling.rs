@@ -69,7 +69,7 @@ pub async fn telling_claim_due(
     community: Uuid,
     lease: Lease,
 ) -> sqlx::Result<Vec<Claimed>> {
-    let rows = sqlx::query!(
+    let mut rows = sqlx::query!(
         r#"
         -- redemption.telling_claim_due
         with due as (
@@ -91,7 +91,6 @@ pub async fn telling_claim_due(
     )
     .fetch_all(db)
     .await?;
-    let mut rows = rows;
     rows.sort_unstable_by_key(|row| (row.created_at, row.telling_id));
     let claimed = rows.into_iter().map(|row| Claimed {
         telling: Telling {
