@@ -142,6 +142,9 @@ mod tests {
             Happened::Payout(PayoutState::Confirmed),
             Happened::Payout(PayoutState::Cancelled),
             Happened::NoticeRecorded,
+            Happened::ServiceEvidenceAdded,
+            Happened::ServiceSettingsSet,
+            Happened::ReportSettingsSet,
         ];
         let words = happened.map(|happened| {
             let word = happened.word().to_uppercase();
