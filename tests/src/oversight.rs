@@ -15,6 +15,7 @@ impl World {
             name: format!("{}/serviceSettings", self.programme_name()),
             service_settings: Some(settings),
             request_id: self.id(),
+            reason: "decided by the committee".to_owned(),
         };
         let office = self.staff("OFFICE").oversight;
         send!(office, set_service_settings, message).unwrap()

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         Community,
         anomaly::{Anomaly, AnomalyKind, Cursor, DateRange},
-        calendar::{local_date, month_span},
+        calendar::local_date,
         call::Call,
         event::{Happened, NewEvent},
         programme::Programme,
@@ -24,7 +24,7 @@ use crate::{
     store::{
         self,
         anomaly::Look,
-        oversight::{LateCursor, LateFilter, LateService},
+        oversight::{LateFilter, LateService},
     },
 };
 
@@ -43,9 +43,15 @@ pub(crate) struct AnomalyFilter {
 #[derive(Debug, Clone)]
 pub(crate) struct PublicLateService {
     pub(crate) service: LateService,
+    /// The local day.
+    pub(crate) recorded_on: NaiveDate,
     /// Empty: was erased, or can't be read.
     pub(crate) masked_name: String,
 }
+
+/// Where a list of late services goes on: behind the one that was recorded on this local day, under this digest. Neither says when on that day, nor of
+/// which record it is.
+pub(crate) type LateCursor = (NaiveDate, String);
 
 impl Activity {
     /// Returns the settings by which a programme takes services; the defaults, when nobody has set any.
@@ -59,12 +65,13 @@ impl Activity {
         Ok(found.unwrap_or_else(|| SettingsOf {
             community,
             programme,
+            revision: 0,
             settings: ServiceSettings::default(),
             changed: None,
         }))
     }
 
-    /// Sets them from now on.
+    /// Sets them from now on; those before are kept.
     pub(crate) async fn set_service_settings(
         &self,
         call: &Call,
@@ -87,7 +94,8 @@ impl Activity {
         settings: ServiceSettings,
     ) -> Result<SettingsOf, Error> {
         let community = call.community;
-        store::programme::find(&mut *tx, community, programme)
+        // Locked, so that revisions are numbered one after the other.
+        store::programme::lock(&mut *tx, community, programme)
             .await?
             .ok_or(Refusal::NotFound {
                 resource: Resource::Programme,
@@ -97,13 +105,14 @@ impl Activity {
             by: call.by.subject.clone(),
             at: self.clock.now(),
         };
-        store::oversight::set_settings(&mut *tx, (community, programme), &settings, &changed)
-            .await?;
+        let of = (community, programme);
+        let revision = store::oversight::insert_settings(&mut *tx, of, &settings, &changed).await?;
         let event = NewEvent::of_settings(Happened::ServiceSettingsSet, programme);
         store::event::insert(tx, community, &[event]).await?;
         Ok(SettingsOf {
             community,
             programme,
+            revision,
             settings,
             changed: Some(changed),
         })
@@ -171,7 +180,8 @@ impl Activity {
         Ok((programme, page))
     }
 
-    /// Lists the verified services that were recorded late, in a month or ever, the last recorded first.
+    /// Lists the verified services that were recorded late in a local month, the last day of recording first. Nothing said: the month of the page before,
+    /// or the present one.
     pub(crate) async fn list_public_late_services(
         &self,
         (community, programme): (Community, Uuid),
@@ -180,20 +190,29 @@ impl Activity {
         size: i64,
     ) -> Result<(Programme, Page<PublicLateService, LateCursor>), Error> {
         let programme = self.get_programme(community, programme).await?;
+        let zone = programme.time_zone;
+        let date = date
+            .or_else(|| before.as_ref().map(|(day, _)| *day))
+            .unwrap_or_else(|| local_date(self.clock.now(), zone));
+        let month = DateRange::month(date);
+        let days = month.days(zone);
         let filter = LateFilter {
             community,
             programme: programme.id,
-            month: date.map(|date| month_span(date, programme.time_zone)),
+            days: &days,
             second_person_days: programme.second_person_days,
         };
+        let before = before.as_ref();
+        let before = before.map(|(day, digest)| (month.number(*day), &digest[..]));
         let rows = store::oversight::late_services(&self.pool, filter, before, size + 1).await?;
-        let page = Page::cut(rows, size, |row| (row.created_at, row.record));
+        let page = Page::cut(rows, size, |row| (month.day(row.day), row.digest.clone()));
         let members: Vec<Uuid> = page.items.iter().map(|row| row.member).collect();
         let persons = self.masked_persons(community, &members).await?;
         let services = page.items.into_iter().map(|service| {
             let person = persons.get(&service.member);
             PublicLateService {
                 masked_name: person.map(|person| person.name.clone()).unwrap_or_default(),
+                recorded_on: month.day(service.day),
                 service,
             }
         });
@@ -211,7 +230,8 @@ async fn add_evidence(
     record: Uuid,
     evidence: Vec<String>,
 ) -> Result<ServiceRecord, Error> {
-    let (record, _) = lock_record(tx, community, record).await?;
+    let (record, member) = lock_record(tx, community, record).await?;
+    member.require_person()?;
     let record = record.add_evidence(evidence)?;
     store::service_record::set_evidence(&mut *tx, &record).await?;
     let event = NewEvent::of_evidence(&record);

@@ -88,9 +88,14 @@ impl Activity {
         community: Community,
         id: Uuid,
     ) -> Result<Member, Error> {
-        // Answers come before members in the order of locks.
+        // Answers and records come before members in the order of locks.
         store::answer::forget_persons(&mut *tx, community, Some(id), i64::MAX).await?;
+        store::service_record::clear_evidence(&mut *tx, community, id).await?;
         store::member::lock(&mut *tx, community, id).await?;
+        // Whoever records or adds evidence holds the member until they are done. What was added in between is emptied now, and so is every answer, of which
+        // nobody takes away the evidence but who holds the member. Should one of the records just be decided on, one of the two calls is to try again.
+        store::service_record::clear_evidence(&mut *tx, community, id).await?;
+        store::answer::clear_evidence(&mut *tx, community, id).await?;
         let member = store::member::find(&mut *tx, community, id).await?;
         let member = member.ok_or(not_found(id))?;
         let was_there = member.erased_at.is_none();

@@ -30,6 +30,8 @@ pub(crate) struct NewServiceRecord {
     pub(crate) id: Option<Uuid>,
     pub(crate) programme: Uuid,
     pub(crate) member: Uuid,
+    /// Whether the caller's token says that they are the member.
+    pub(crate) is_member: bool,
     pub(crate) role: Role,
     pub(crate) category: String,
     pub(crate) activity: String,
@@ -73,18 +75,16 @@ impl Activity {
         let programme = store::programme::find(&mut *tx, community, new.programme)
             .await?
             .ok_or(not_found(Resource::Programme, new.programme))?;
-        let capacity = Capacity::of(call.by.roles);
-        let quota = service_settings(tx, community, programme.id)
-            .await?
-            .quota(capacity);
+        let capacity = Capacity::of(call.by.roles, new.is_member);
         let recorder = Recorder {
             community,
             programme: programme.id,
             subject: &call.by.subject,
         };
-        if !quota.is_unlimited() {
-            store::oversight::lock_recorder(&mut *tx, recorder).await?;
-        }
+        // Locked whether there is a quota or not, and before the settings are read: whoever is the first to see a quota sees all that was recorded without it.
+        store::oversight::lock_recorder(&mut *tx, recorder).await?;
+        let settings = service_settings(tx, community, programme.id).await?;
+        let quota = settings.quota(capacity);
         // Locked, so that nothing is recorded of someone who is being erased.
         store::member::lock(&mut *tx, community, new.member).await?;
         store::member::find(&mut *tx, community, new.member)
@@ -114,7 +114,8 @@ impl Activity {
         };
         if !quota.is_unlimited() {
             let periods = RecordingPeriods::at(record.created_at, programme.time_zone);
-            let recorded = store::oversight::recorded_minutes(&mut *tx, recorder, periods).await?;
+            let recorded =
+                store::oversight::recorded_minutes(&mut *tx, recorder, capacity, periods).await?;
             quota.require(&record, recorded, periods)?;
         }
         match store::service_record::insert(&mut *tx, &record).await {

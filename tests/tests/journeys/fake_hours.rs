@@ -157,6 +157,7 @@ async fn a_ghost_activity_of_thirty_people_is_listed_and_blocks_nobody() {
     let found = world.anomalies(Kind::IdenticalTimes).await;
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].members, found[0].records), (30, 30));
+    assert_eq!(found[0].service_records.len(), 10, "the first of them");
     assert_eq!(
         found[0].text_en,
         "LEADER7 recorded services of 30 members that all last from 2026-03-01 10:00 to 2026-03-01 12:10, 65 h in all."
@@ -243,6 +244,7 @@ async fn the_settings_of_services_are_their_defaults_until_somebody_sets_them() 
     assert_eq!(set.changed_by, "OFFICE");
     let expected = act::ServiceSettings {
         changed_by: set.changed_by.clone(),
+        revision: 1,
         change_time: set.change_time,
         ..wanted
     };

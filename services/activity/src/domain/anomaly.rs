@@ -1,11 +1,11 @@
 //! What looks odd in a programme's services: from where on, and how it is told. An anomaly is a hint for a person to look; nothing is decided by one.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::calendar::{day_span, local_date};
+use super::calendar::{day_span, local_date, month_start};
 
 /// From where on something is odd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ pub struct Anomaly {
     pub total_minutes: i64,
     pub members: i64,
     pub records: i64,
-    /// The first of them by id.
+    /// The first ten of them by id.
     pub record_ids: Vec<Uuid>,
 }
 
@@ -114,6 +114,28 @@ impl DateRange {
         let usual = || end.checked_sub_days(Days::new(Self::USUAL_DAYS));
         let start = start.or_else(usual).unwrap_or(NaiveDate::MIN);
         Self { start, end }
+    }
+
+    /// The month of a day.
+    pub fn month(date: NaiveDate) -> Self {
+        let start = month_start(date);
+        let next = start.checked_add_months(Months::new(1));
+        Self {
+            start,
+            end: next.map_or(NaiveDate::MAX, |next| next - TimeDelta::days(1)),
+        }
+    }
+
+    /// Which of the days a day is; the first is 1.
+    pub fn number(self, day: NaiveDate) -> i32 {
+        let number = (day - self.start).num_days() + 1;
+        i32::try_from(number).expect("a calendar has fewer days than i32 numbers")
+    }
+
+    /// The day of a number.
+    pub fn day(self, number: i32) -> NaiveDate {
+        let days = TimeDelta::days(i64::from(number) - 1);
+        self.start.checked_add_signed(days).unwrap_or(self.end)
     }
 
     /// Each day from its first instant to that of the next.
@@ -243,6 +265,28 @@ mod tests {
         assert_eq!(long, range("2020-01-01", "2021-01-01"));
         let coming = asked(Some("2027-01-01"), None);
         assert_eq!(coming, range("2027-01-01", "2027-01-01"));
+    }
+
+    #[test]
+    fn the_days_of_a_month_are_numbered() {
+        let month = DateRange::month(day("2024-02-29"));
+        assert_eq!(
+            (month.start, month.end),
+            (day("2024-02-01"), day("2024-02-29"))
+        );
+        for (number, date) in [
+            (1, "2024-02-01"),
+            (29, "2024-02-29"),
+            (30, "2024-03-01"),
+            (0, "2024-01-31"),
+        ] {
+            assert_eq!(
+                (month.number(day(date)), month.day(number)),
+                (number, day(date))
+            );
+        }
+        let last = DateRange::month(NaiveDate::MAX);
+        assert_eq!(last.day(last.number(last.end)), NaiveDate::MAX);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const LONGEST_DAY: i32 = 25 * 60;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceSettings {
-    /// What a local day of a member may hold, in all programmes.
+    /// What a local day of a member may hold, in all programmes, when a service of this one is verified.
     pub member_day_minutes: i32,
     /// Of one leader, or of one member who records for themselves.
     pub leader_quota: Quota,
@@ -42,6 +42,8 @@ pub struct ServiceSettings {
 pub struct SettingsOf {
     pub community: Community,
     pub programme: Uuid,
+    /// 1, 2, 3 … within the programme; 0: nobody has set any.
+    pub revision: i32,
     pub settings: ServiceSettings,
     /// Nobody: these are the defaults.
     pub changed: Option<Changed>,

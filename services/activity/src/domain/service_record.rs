@@ -31,10 +31,12 @@ pub enum Capacity {
 }
 
 impl Capacity {
-    /// The one that reaches furthest.
-    pub fn of(roles: Roles) -> Self {
+    /// The one that reaches furthest; but a leader who is the record's member, as their token says, records as that member.
+    pub fn of(roles: Roles, is_member: bool) -> Self {
         if roles.has(runtime::Role::Staff) {
             Self::Staff
+        } else if is_member && roles.has(runtime::Role::Member) {
+            Self::Member
         } else if roles.has(runtime::Role::Leader) {
             Self::Leader
         } else {
@@ -303,6 +305,21 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_leader_records_their_own_service_as_a_member() {
+        use runtime::Role::{Leader, Member, Staff};
+        let roles = |of: &[runtime::Role]| of.iter().copied().collect::<Roles>();
+        for (of, is_member, capacity) in [
+            (&[Member, Leader][..], true, Capacity::Member),
+            (&[Member, Leader], false, Capacity::Leader),
+            (&[Leader], true, Capacity::Leader),
+            (&[Member], true, Capacity::Member),
+            (&[Member, Staff], true, Capacity::Staff),
+        ] {
+            assert_eq!(Capacity::of(roles(of), is_member), capacity, "{of:?}");
         }
     }
 

@@ -46,6 +46,7 @@ use crate::{
     domain::{Community, call::Call},
 };
 use error::DOMAIN;
+pub(crate) use oversight::OversightRpc;
 use report::ReportRpc;
 
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -57,7 +58,7 @@ impl Activity {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let notices = NoticeServiceServer::new(notice::NoticeRpc(self.clone()));
         let events = ActivityEventServiceServer::new(event::EventRpc(self.clone()));
-        let oversight = OversightServiceServer::new(oversight::OversightRpc(self.clone()));
+        let oversight = OversightServiceServer::new(OversightRpc(self.clone()));
         let policies = PolicyServiceServer::new(simulation::PolicyRpc(self.clone()));
         let payouts = PayoutServiceServer::new(Service(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);

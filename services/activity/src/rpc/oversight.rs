@@ -1,5 +1,6 @@
 //! What keeps hours honest.
 
+use chrono::Datelike;
 use proto::activity::v1::{self as pb, oversight_service_server::OversightService};
 use runtime::{Access, Fields};
 use tonic::{Request, Response, Status};
@@ -16,10 +17,11 @@ use crate::{
         Community,
         anomaly::{Anomaly, AnomalyKind, DateRange, Thresholds},
         calendar::local_date,
+        call::Call,
         programme::Programme,
         service_limits::{Quota, ServiceSettings, SettingsOf},
     },
-    oversight::{AnomalyFilter, PublicLateService},
+    oversight::{AnomalyFilter, LateCursor, PublicLateService},
 };
 
 /// What the names of settings end in: a programme has one of them.
@@ -29,7 +31,7 @@ const MOST_MINUTES: i64 = 10_000_000;
 const LONGEST_DAY_MINUTES: i64 = 25 * 60;
 
 /// The service as the contract names it.
-pub(super) struct OversightRpc(pub(super) Activity);
+pub(crate) struct OversightRpc(pub(crate) Activity);
 
 #[tonic::async_trait]
 impl OversightService for OversightRpc {
@@ -94,7 +96,9 @@ async fn set_settings(
     let call = call(&access, about, request_id, "SetServiceSettings", &request);
     let settings = required(&mut fields, "service_settings", request.service_settings);
     let settings = read_settings(&mut fields, &settings);
+    let reason = Some(fields.text("reason", &request.reason, 200));
     fields.finish()?;
+    let call = Call { reason, ..call };
     let set = activity
         .set_service_settings(&call, programme, settings)
         .await?;
@@ -173,10 +177,19 @@ async fn list_late(
     let programme = resource(&mut fields, "parent", &request.parent, "programmes");
     let date = optional_date(&mut fields, "date", &request.date);
     let query = format!("ListPublicLateServices {} {date:?}", request.parent);
-    let place = Place::read(&mut fields, query, (request.page_size, &request.page_token));
+    let page = (request.page_size, &request.page_token[..]);
+    let place: Place<LateCursor> = Place::read(&mut fields, query, page);
+    if let Some((day, _)) = &place.after {
+        let is_date = (1..=9999).contains(&day.year());
+        fields.check(
+            "page_token",
+            is_date,
+            "not a next_page_token of this method",
+        );
+    }
     fields.finish()?;
     let (programme, page) = activity
-        .list_public_late_services(programme, date, place.after, place.size)
+        .list_public_late_services(programme, date, place.after.clone(), place.size)
         .await?;
     let next_page_token = place.next_page_token(&page);
     let services = page.items.into_iter();
@@ -327,6 +340,7 @@ fn encode_settings(of: SettingsOf) -> pb::ServiceSettings {
     };
     pb::ServiceSettings {
         name: programme::name(of.community, of.programme) + SINGLETON,
+        revision: of.revision,
         member_day_minutes: Some(settings.member_day_minutes),
         leader_quota: quota(settings.leader_quota),
         staff_quota: quota(settings.staff_quota),
@@ -400,11 +414,11 @@ fn encode_anomaly(programme: &Programme, anomaly: Anomaly) -> pb::ServiceAnomaly
 
 fn encode_late(programme: &Programme, late: PublicLateService) -> pb::PublicLateService {
     let service = late.service;
-    let date = |at| Some(encode_date(local_date(at, programme.time_zone)));
+    let service_date = local_date(service.started_at, programme.time_zone);
     pb::PublicLateService {
         masked_name: late.masked_name,
-        service_date: date(service.started_at),
-        record_date: date(service.created_at),
+        service_date: Some(encode_date(service_date)),
+        record_date: Some(encode_date(late.recorded_on)),
         minutes: service.minutes,
         category: service.category,
         recorded_as: service_record::encode_capacity(service.recorded_as),

@@ -78,6 +78,7 @@ pub(super) async fn create(
         id,
         programme,
         member,
+        is_member: access.is(community.0, "members", member),
         role,
         category,
         activity: name,

@@ -84,7 +84,7 @@ pub async fn list(
     Ok(rows?.into_iter().map(|row| row.anomaly(kind)).collect())
 }
 
-/// For each instant at which a caller did something, `recent` sums up the window that ends there; the instants over the threshold whose windows
+/// Of the two halves of `done` one is not looked at, whichever it is, so each has an index of its own. For each instant at which a caller did something, `recent` sums up the window that ends there; the instants over the threshold whose windows
 /// meet are one burst, told by its fullest window.
 async fn bursts(
     db: impl PgExecutor<'_>,
@@ -96,12 +96,14 @@ async fn bursts(
         r#"
         -- activity.anomaly_bursts
         with done as (
-            select record_id, member_id, minutes,
-                case when $5::boolean then decided_by else recorded_by end as subject,
-                case when $5 then decided_at else created_at end as at
+            select record_id, member_id, minutes, recorded_by as subject, created_at as at
             from activity.service_record
-            where community_id = $1 and programme_id = $2 and (state = 'verified' or state = 'pending' and not $5)
-                and created_at < $4 and (not $5 or decided_at >= $3 and decided_at < $4) and ($5 or created_at >= $3)
+            where not $5::boolean and community_id = $1 and programme_id = $2 and state in ('pending', 'verified')
+                and created_at >= $3 and created_at < $4
+            union all
+            select record_id, member_id, minutes, decided_by, decided_at
+            from activity.service_record
+            where $5 and community_id = $1 and programme_id = $2 and state = 'verified' and decided_at >= $3 and decided_at < $4
         ),
         recent as (
             select subject, at, sum(minutes) over near as minutes, min(at) over near as since
@@ -131,7 +133,7 @@ async fn bursts(
         select subject as "key!", subject, null::uuid as member, since as "started_at!", page.at as "ended_at!",
             sum(minutes)::bigint as "minutes!", sum(minutes)::bigint as "total_minutes!",
             count(distinct member_id) as "members!", count(*) as "records!",
-            (array_agg(record_id order by record_id))[1:100] as "record_ids!"
+            (array_agg(record_id order by record_id))[1:10] as "record_ids!"
         from page join done using (subject)
         where done.at between since and page.at
         group by subject, since, page.at
@@ -160,7 +162,7 @@ async fn identical_times(db: impl PgExecutor<'_>, look: Look<'_>) -> sqlx::Resul
         with same as (
             select recorded_by as subject, started_at, ended_at, sum(minutes)::bigint as minutes,
                 count(distinct member_id) as members, count(*) as records,
-                (array_agg(record_id order by record_id))[1:100] as record_ids,
+                (array_agg(record_id order by record_id))[1:10] as record_ids,
                 concat(recorded_by, ' ', extract(epoch from started_at)) as key
             from activity.service_record
             where community_id = $1 and programme_id = $2 and state in ('pending', 'verified') and recorded_by is not null
@@ -209,7 +211,7 @@ async fn long_days(db: impl PgExecutor<'_>, look: Look<'_>) -> sqlx::Result<Vec<
         ),
         day as (
             select member_id, begins, ends, floor(extract(epoch from sum(length)) / 60)::bigint as minutes,
-                count(*) as records, (array_agg(record_id order by record_id))[1:100] as record_ids
+                count(*) as records, (array_agg(record_id order by record_id))[1:10] as record_ids
             from part
             group by member_id, begins, ends
             having sum(length) > make_interval(mins => $5) and bool_or(programme_id = $2)
@@ -250,7 +252,7 @@ async fn one_person(db: impl PgExecutor<'_>, look: Look<'_>) -> sqlx::Result<Vec
         alone as (
             select member_id, decided_by as subject, min(started_at) as started_at, max(ended_at) as ended_at,
                 sum(minutes)::bigint as minutes, max(total_minutes)::bigint as total_minutes, count(*) as records,
-                (array_agg(record_id order by record_id))[1:100] as record_ids, concat(member_id, ' ', decided_by) as key
+                (array_agg(record_id order by record_id))[1:10] as record_ids, concat(member_id, ' ', decided_by) as key
             from service
             where decided_by = recorded_by
             group by member_id, decided_by
@@ -294,7 +296,7 @@ async fn late_recording(db: impl PgExecutor<'_>, look: Look<'_>) -> sqlx::Result
             select subject, min(created_at) filter (where late) as started_at, max(created_at) filter (where late) as ended_at,
                 coalesce(sum(minutes) filter (where late), 0)::bigint as minutes, sum(minutes)::bigint as total_minutes,
                 count(distinct member_id) filter (where late) as members, count(*) filter (where late) as records,
-                (array_agg(record_id order by record_id) filter (where late))[1:100] as record_ids
+                (array_agg(record_id order by record_id) filter (where late))[1:10] as record_ids
             from service
             group by subject
         )

@@ -147,6 +147,29 @@ pub async fn forget_persons(
     Ok(done.rows_affected())
 }
 
+/// Takes the evidence of a member's service records out of the answers about them, and of the calls that said it the fingerprint, which could be found
+/// again by trying.
+pub async fn clear_evidence(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    member: Uuid,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- activity.answer_clear_evidence
+        update activity.answer
+        set answer = answer || '{"evidence": []}'::jsonb,
+            fingerprint = case when method in ('CreateServiceRecord', 'AddServiceEvidence') then '' else fingerprint end
+        where community_id = $1 and answer ->> 'member' = $2::text and answer -> 'evidence' <> '[]'
+        "#,
+        community.0,
+        member.to_string(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Which calls a list is of.
 #[derive(Debug)]
 pub struct AuditFilter {

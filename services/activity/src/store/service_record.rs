@@ -234,6 +234,25 @@ pub async fn set_evidence(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sq
     Ok(())
 }
 
+/// Empties the evidence of a member's records.
+pub async fn clear_evidence(
+    db: impl PgExecutor<'_>,
+    community: Community,
+    member: Uuid,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        -- activity.service_record_clear_evidence
+        update activity.service_record set evidence = '{}' where community_id = $1 and member_id = $2 and evidence <> '{}'
+        "#,
+        community.0,
+        member,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Writes what was decided on a locked record.
 pub async fn set_decision(db: impl PgExecutor<'_>, record: &ServiceRecord) -> sqlx::Result<()> {
     sqlx::query!(

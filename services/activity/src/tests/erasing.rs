@@ -125,6 +125,7 @@ async fn what_an_erased_member_had_begun_goes_on_and_nothing_new_begins() {
         id: None,
         programme: world.programme,
         member: member.id,
+        is_member: false,
         role: Role::Member,
         category: "patrol".to_owned(),
         activity: "night round".to_owned(),

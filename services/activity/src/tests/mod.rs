@@ -177,6 +177,7 @@ impl World {
             id: None,
             programme: self.programme,
             member: member.id,
+            is_member: false,
             role: Role::Member,
             category: "patrol".to_owned(),
             activity: "night round".to_owned(),

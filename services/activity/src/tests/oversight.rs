@@ -1,7 +1,9 @@
 //! Quotas, evidence, what looks odd, and what everyone sees of services that were recorded late.
 
 use chrono::NaiveDate;
-use runtime::Actor;
+use proto::activity::v1::{self as pb, oversight_service_server::OversightService};
+use runtime::{Actor, asked_by};
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
         service_record::{Capacity, RecordState},
     },
     oversight::AnomalyFilter,
+    rpc::OversightRpc,
 };
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -33,7 +36,31 @@ fn staff(subject: &str) -> Actor {
     caller(subject, runtime::Role::Staff)
 }
 
+fn programme_name(world: &World) -> String {
+    format!(
+        "communities/{}/programmes/{}",
+        world.community.0, world.programme
+    )
+}
+
 impl World {
+    /// Comes back when so many sessions of the database wait for a lock.
+    async fn waits(&self, sessions: i64) {
+        for _ in 0..20_000 {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(distinct pid) from pg_locks join pg_stat_activity using (pid)
+                where not granted and datname = current_database()",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            if waiting >= sessions {
+                return;
+            }
+        }
+        panic!("fewer than {sessions} sessions wait");
+    }
+
     async fn set_service_settings(&self, settings: ServiceSettings) {
         let call = self.call("SetServiceSettings");
         let set = self
@@ -55,6 +82,7 @@ impl World {
             id: None,
             programme: self.programme,
             member: member.id,
+            is_member: false,
             role: Role::Member,
             category: "patrol".to_owned(),
             activity: "night round".to_owned(),
@@ -118,8 +146,9 @@ impl World {
         found
     }
 
-    async fn late_services(&self, month: Option<&str>) -> Vec<(i64, Option<Capacity>, bool)> {
-        let date = month.map(|day| day.parse::<NaiveDate>().unwrap());
+    /// What everyone sees of a day's month, or of the present one, one a page.
+    async fn late_services(&self, day: Option<&str>) -> Vec<(i64, Option<Capacity>, bool)> {
+        let date = day.map(|day| day.parse::<NaiveDate>().unwrap());
         let programme = (self.community, self.programme);
         let mut found = Vec::new();
         let mut before = None;
@@ -220,6 +249,11 @@ async fn a_quota_is_of_one_caller_in_one_capacity_and_comes_back_with_the_local_
     let member = world.member().await;
     let hour = world.new_record(&member, "2024-05-19T01:00:00Z", "2024-05-19T02:00:00Z");
     let record = async |by: &Actor| world.record_as(by, hour.clone()).await;
+    // What they record as one of the staff, who have no quota in this programme, uses up nothing of it.
+    for _ in 0..3 {
+        let by_staff = record(&staff("L1")).await.unwrap();
+        assert_eq!(by_staff.recorded_as, Some(Capacity::Staff));
+    }
     let first = record(&leader()).await.unwrap();
     assert_eq!(first.recorded_as, Some(Capacity::Leader));
     let left = |outcome| match refusal(outcome) {
@@ -232,14 +266,9 @@ async fn a_quota_is_of_one_caller_in_one_capacity_and_comes_back_with_the_local_
     };
     assert_eq!(left(record(&leader()).await), (QuotaPeriod::Day, 40));
 
-    // Others have their own, and the staff of this programme none.
+    // Others have their own.
     let other = caller("L2", runtime::Role::Leader);
     record(&other).await.unwrap();
-    for _ in 0..3 {
-        let by_staff = record(&staff("L1")).await.unwrap();
-        assert_eq!(by_staff.recorded_as, Some(Capacity::Staff));
-        world.reject(&by_staff).await;
-    }
     // What was rejected does not count any more; what was verified does.
     world.reject(&first).await;
     let second = record(&leader()).await.unwrap();
@@ -631,7 +660,208 @@ async fn everyone_sees_what_was_recorded_late_by_the_local_month_of_recording() 
     assert_eq!(world.late_services(Some("2024-05-15")).await, [seen(60)]);
     let june = world.late_services(Some("2024-06-30")).await;
     assert_eq!((june.len(), june.contains(&seen(120))), (2, true));
-    assert_eq!(world.late_services(None).await.len(), 3);
+    assert_eq!(world.late_services(None).await, june, "the present month");
     world.revoke(&records[3]).await.unwrap();
-    assert_eq!(world.late_services(None).await, [seen(120), seen(60)]);
+    assert_eq!(world.late_services(None).await, [seen(120)]);
+    world.clock.advance_to(at("2024-06-30T16:00:00Z"));
+    assert_eq!(world.late_services(None).await, []);
+}
+
+#[tokio::test]
+async fn a_page_of_late_services_tells_the_day_and_not_the_instant_of_recording() {
+    let world = World::with_budget(None).await;
+    let member = world.member().await;
+    let mut records = Vec::new();
+    for hour in 1..9 {
+        world.clock.advance(TimeDelta::minutes(7));
+        let from = at("2024-05-01T00:00:00Z") + TimeDelta::hours(hour);
+        let to = from + TimeDelta::minutes(hour);
+        let new = world.new_record(&member, &from.to_rfc3339(), &to.to_rfc3339());
+        let record = world.record_as(&leader(), new).await.unwrap();
+        records.push(world.verify(&record).await.unwrap());
+    }
+    let service = OversightRpc(world.activity.clone());
+    let mut request = pb::ListPublicLateServicesRequest {
+        parent: programme_name(&world),
+        page_size: 1,
+        ..Default::default()
+    };
+    let mut minutes = Vec::new();
+    loop {
+        let page = asked_by("V9", request.clone());
+        let page = service.list_public_late_services(page).await.unwrap();
+        let page = page.into_inner();
+        minutes.push(page.services[0].minutes);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        let mut fields = runtime::Fields::new("test.linli", &Access::everything("V9"));
+        let query = format!("ListPublicLateServices {} None", request.parent);
+        let token = &page.next_page_token;
+        let cursor = runtime::decode_page_token::<serde_json::Value>(&mut fields, &query, token);
+        let cursor = cursor.unwrap();
+        let parts = cursor.as_array().unwrap();
+        assert_eq!((parts.len(), &parts[0]), (2, &"2024-05-20".into()));
+        let text = cursor.to_string();
+        for record in &records {
+            let time = record.created_at.timestamp().to_string();
+            let id = [record.id.to_string(), record.id.simple().to_string()];
+            assert!(
+                !id.iter().any(|id| text.contains(id)) && !text.contains(&time),
+                "{text}"
+            );
+        }
+        request.page_token = page.next_page_token;
+    }
+    // By the hash of the record's id.
+    records.sort_by_key(|record| Sha256::digest(record.id.as_bytes()));
+    let by_hash: Vec<i64> = records.iter().rev().map(|record| record.minutes).collect();
+    assert_eq!(minutes, by_hash);
+
+    // A token that was made up.
+    let day = NaiveDate::from_ymd_opt(200_000, 1, 1).unwrap();
+    let query = format!("ListPublicLateServices {} None", request.parent);
+    request.page_token = runtime::encode_page_token(&query, &(day, "x"));
+    let refused = service
+        .list_public_late_services(asked_by("V9", request))
+        .await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn what_was_set_before_stays_and_who_set_it_says_why() {
+    let world = World::with_budget(None).await;
+    let service = OversightRpc(world.activity.clone());
+    let set = async |minutes, reason: &str| {
+        let request = pb::SetServiceSettingsRequest {
+            name: format!("{}/serviceSettings", programme_name(&world)),
+            service_settings: Some(pb::ServiceSettings {
+                member_day_minutes: Some(minutes),
+                ..Default::default()
+            }),
+            request_id: world.ids.next().to_string(),
+            reason: reason.to_owned(),
+        };
+        let answer = service
+            .set_service_settings(asked_by("OFFICE", request))
+            .await;
+        answer.map(|answer| answer.into_inner().revision)
+    };
+    let unsaid = set(700, "").await.unwrap_err();
+    assert_eq!(unsaid.code(), tonic::Code::InvalidArgument);
+    assert_eq!(set(720, "half a day").await.unwrap(), 1);
+    assert_eq!(set(780, "the flood").await.unwrap(), 2);
+
+    let kept: Vec<(i32, i32)> = sqlx::query_as(
+        "select revision, (settings ->> 'member_day_minutes')::integer from activity.service_settings order by revision",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(kept, [(1, 720), (2, 780)]);
+    let of = (world.community, world.programme);
+    let found = world.activity.get_service_settings(of.0, of.1).await;
+    assert_eq!(found.unwrap().settings.member_day_minutes, 780);
+    let why: Vec<String> = sqlx::query_scalar(
+        "select reason from activity.answer where method = 'SetServiceSettings' order by answer ->> 'revision'",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(why, ["half a day", "the flood"]);
+    let changed = sqlx::query("update activity.service_settings set settings = '{}'");
+    assert!(
+        changed.execute(&world.pool).await.is_err(),
+        "rows are only added"
+    );
+}
+
+#[tokio::test]
+async fn whoever_is_erased_leaves_no_evidence() {
+    let world = World::with_budget(None).await;
+    let (gone, stays) = (world.member().await, world.member().await);
+    let shown = |member: &Member, evidence: &str| NewServiceRecord {
+        evidence: vec![evidence.to_owned()],
+        ..world.new_record(member, "2024-05-19T01:00:00Z", "2024-05-19T02:00:00Z")
+    };
+    let call = world.call_of(&leader());
+    let new = shown(&gone, "photos/gone");
+    let record = world
+        .activity
+        .create_service_record(&call, new.clone())
+        .await
+        .unwrap();
+    world.verify(&record).await.unwrap();
+    let waiting = world.new_record(&gone, "2024-05-19T03:00:00Z", "2024-05-19T04:00:00Z");
+    let waiting = world.record_as(&leader(), waiting).await.unwrap();
+    let add = async || {
+        let call = world.call("AddServiceEvidence");
+        let photo = vec!["photos/gone".to_owned()];
+        world
+            .activity
+            .add_service_evidence(&call, waiting.id, photo)
+            .await
+    };
+    add().await.unwrap();
+    world
+        .record_as(&leader(), shown(&stays, "photos/stays"))
+        .await
+        .unwrap();
+
+    world.erase(&gone).await;
+
+    let dump = world.dump().await;
+    assert!(!dump.contains("photos/gone") && dump.contains("photos/stays"));
+    let again = world
+        .activity
+        .create_service_record(&call, new)
+        .await
+        .unwrap();
+    assert_eq!((again.id, again.evidence.len()), (record.id, 0));
+    assert_eq!(
+        refusal(add().await),
+        Refusal::MemberErased { member: gone.id }
+    );
+}
+
+#[tokio::test]
+async fn a_quota_that_is_set_while_somebody_records_counts_what_they_record() {
+    let world = World::with_budget(None).await;
+    let member = world.member().await;
+    let hour = world.new_record(&member, "2024-05-19T01:00:00Z", "2024-05-19T02:00:00Z");
+    // Recording without a quota, not committed yet: it waits for the member.
+    let mut erasing = world.pool.begin().await.unwrap();
+    store::member::lock(&mut *erasing, world.community, member.id)
+        .await
+        .unwrap();
+    let record = async || {
+        let (activity, call) = (world.activity.clone(), world.call_of(&leader()));
+        let new = hour.clone();
+        tokio::spawn(async move { activity.create_service_record(&call, new).await })
+    };
+    let first = record().await;
+    world.waits(1).await;
+    let leader_quota = day_quota(60);
+    world
+        .set_service_settings(ServiceSettings {
+            leader_quota,
+            ..ServiceSettings::default()
+        })
+        .await;
+    let second = record().await;
+    world.waits(2).await;
+    erasing.commit().await.unwrap();
+
+    first.await.unwrap().unwrap();
+    let refused = refusal(second.await.unwrap());
+    assert!(
+        matches!(
+            refused,
+            Refusal::RecorderQuotaExceeded {
+                left_minutes: 0,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
 }

@@ -314,6 +314,7 @@ async fn less_than_a_minute_is_verified_without_an_hours_line() {
         id: None,
         programme: world.programme,
         member: member.id,
+        is_member: false,
         role: Role::Leader,
         category: "patrol".to_owned(),
         activity: "a moment".to_owned(),

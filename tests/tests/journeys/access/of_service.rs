@@ -23,7 +23,7 @@ pub(super) fn request(
         "ListServiceRecords" => json!({"parent": parent, "member": member}),
         "AddServiceEvidence" => json!({"name": record, "evidence": ["photos/1"]}),
         "GetServiceSettings" => json!({"name": settings}),
-        "SetServiceSettings" => json!({"name": settings, "serviceSettings": {}}),
+        "SetServiceSettings" => json!({"name": settings, "serviceSettings": {}, "reason": "no"}),
         "ListServiceAnomalies" | "ListPublicLateServices" => json!({"parent": programme}),
         _ => return None,
     };
