@@ -219,7 +219,7 @@ impl Wishes {
         };
         let outcome = async {
             let ended = decide(locked(&mut tx, call.community, id).await?)?;
-            store::dispatch::set_ended(&mut *tx, &ended).await?;
+            store::dispatch::set_ended(&mut tx, &ended).await?;
             let wish = store::wish::find_one(&mut *tx, call.community, ended.wish).await?;
             let title = wish.map(|wish| wish.title).unwrap_or_default();
             let told = NewTelling::of_dispatch(&ended, &title);

@@ -26,7 +26,7 @@ impl Wishes {
             Turn::First(tx) => tx,
             Turn::Again(answer) => return Ok(answer),
         };
-        let outcome = match store::drive::insert(&mut *tx, &drive).await {
+        let outcome = match store::drive::insert(&mut tx, &drive).await {
             Ok(()) => Ok(drive),
             Err(error) if runtime::constraint(&error) == Some("donation_drive_pk") => {
                 Err(Refusal::Exists {

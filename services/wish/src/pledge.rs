@@ -316,10 +316,10 @@ impl Wishes {
                 // A wish that was all delivered by its close is so no more.
                 wish.lapse(Vec::new(), now);
             }
-            store::pledge::update(&mut *tx, &pledge).await?;
+            store::pledge::update(&mut tx, &pledge).await?;
             let told = NewTelling::of_pledge(&pledge, &wish.title);
             self.tell(&mut tx, call.community, told).await?;
-            store::wish::update(&mut *tx, &wish).await?;
+            store::wish::update(&mut tx, &wish).await?;
             if pledge.ended_at.is_some() {
                 self.give_back(&mut tx, slice::from_ref(&pledge)).await?;
                 pledge.is_settling = pledge.in_points;

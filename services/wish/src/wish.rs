@@ -220,7 +220,7 @@ impl Wishes {
             if matches!(wish.state, WishState::Reviewed | WishState::Published) {
                 require_within(&mut tx, slice::from_ref(&wish)).await?;
             }
-            store::wish::update(&mut *tx, &wish).await?;
+            store::wish::update(&mut tx, &wish).await?;
             Ok(wish)
         };
         let outcome = outcome.await;
@@ -245,12 +245,12 @@ impl Wishes {
             for pledge in &mut pledges {
                 pledge.revoke(reason.clone(), now)?;
             }
-            store::pledge::end_all(&mut *tx, call.community, &pledges).await?;
+            store::pledge::end_all(&mut tx, call.community, &pledges).await?;
             self.give_back(&mut tx, &pledges).await?;
             let told = |pledge| NewTelling::of_pledge(pledge, &wish.title);
             let tellings: Vec<NewTelling> = pledges.iter().filter_map(told).collect();
             self.tell(&mut tx, call.community, tellings).await?;
-            store::wish::update(&mut *tx, &wish).await?;
+            store::wish::update(&mut tx, &wish).await?;
             Ok(wish)
         };
         let outcome = outcome.await;

@@ -834,12 +834,12 @@ async fn a_quota_that_is_set_while_somebody_records_counts_what_they_record() {
     store::member::lock(&mut *erasing, world.community, member.id)
         .await
         .unwrap();
-    let record = async || {
+    let record = || {
         let (activity, call) = (world.activity.clone(), world.call_of(&leader()));
         let new = hour.clone();
         tokio::spawn(async move { activity.create_service_record(&call, new).await })
     };
-    let first = record().await;
+    let first = record();
     world.waits(1).await;
     let leader_quota = day_quota(60);
     world
@@ -848,7 +848,7 @@ async fn a_quota_that_is_set_while_somebody_records_counts_what_they_record() {
             ..ServiceSettings::default()
         })
         .await;
-    let second = record().await;
+    let second = record();
     world.waits(2).await;
     erasing.commit().await.unwrap();
 
