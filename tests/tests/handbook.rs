@@ -19,7 +19,7 @@ const RUNTIME: [&str; 3] = [
     "services/runtime/src/status.rs",
 ];
 /// The code of each of the latter.
-const RUNTIME_CODES: [(&str, &str); 20] = [
+const RUNTIME_CODES: [(&str, &str); 21] = [
     ("TOKEN_MISSING", "UNAUTHENTICATED"),
     ("TOKEN_INVALID", "UNAUTHENTICATED"),
     ("TOKEN_EXPIRED", "UNAUTHENTICATED"),
@@ -40,6 +40,7 @@ const RUNTIME_CODES: [(&str, &str); 20] = [
     ("CONCURRENT_UPDATE", "ABORTED"),
     ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     ("SERVER_STOPPING", "UNAVAILABLE"),
+    ("STREAM_OVER", "UNAVAILABLE"),
 ];
 /// The one whose reason is its code.
 const INTERNAL: (&str, &str) = ("INTERNAL", "INTERNAL");
