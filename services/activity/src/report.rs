@@ -318,9 +318,7 @@ impl Activity {
                 content,
             })
             .collect();
-        if !notices.is_empty() {
-            store::notice::insert(tx, report.community, &notices, report.changed_at).await?;
-        }
+        store::notice::insert(tx, report.community, &notices, report.changed_at).await?;
         Ok(())
     }
 

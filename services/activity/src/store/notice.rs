@@ -35,6 +35,9 @@ pub async fn insert(
     notices: &[NewNotice],
     at: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
+    if notices.is_empty() {
+        return Ok(0);
+    }
     let ids: Vec<Uuid> = notices.iter().map(|new| new.id).collect();
     let members: Vec<Uuid> = notices.iter().map(|new| new.member).collect();
     let contents = || notices.iter().map(|new| &new.content);
